@@ -1,0 +1,95 @@
+#include "k8s/core/json.h"
+
+#include <absl/status/status.h>
+#include <absl/strings/str_cat.h>
+
+namespace k8s {
+namespace {
+
+// The API server's own limit for custom resources is 64 as well; deeper input is an attack on the parser's stack.
+constexpr size_t kMaxDepth = 64;
+
+}  // namespace
+
+absl::StatusOr<Json> ParseJson(std::string_view text) {
+  boost::json::parse_options options;
+  options.max_depth = kMaxDepth;
+  boost::json::stream_parser parser({}, options);
+  boost::json::error_code error;
+  const size_t read = parser.write(text.data(), text.size(), error);
+  if (!error) parser.finish(error);
+  // The text stays out of the message: it may hold a token.
+  if (error) return absl::InvalidArgumentError(absl::StrCat("malformed JSON near byte ", read, ": ", error.message()));
+  return parser.release();
+}
+
+const Json* Find(const Json& json, JsonPath path) {
+  const Json* at = &json;
+  for (std::string_view key : path) {
+    if (!at->is_object()) return nullptr;
+    at = at->get_object().if_contains(key);
+    if (at == nullptr) return nullptr;
+  }
+  return at;
+}
+
+std::string StringAt(const Json& json, JsonPath path) {
+  const Json* at = Find(json, path);
+  return at != nullptr && at->is_string() ? std::string(at->get_string()) : std::string();
+}
+
+int64_t IntAt(const Json& json, JsonPath path) {
+  const Json* at = Find(json, path);
+  return at != nullptr && at->is_int64() ? at->get_int64() : 0;
+}
+
+bool BoolAt(const Json& json, JsonPath path) {
+  const Json* at = Find(json, path);
+  return at != nullptr && at->is_bool() && at->get_bool();
+}
+
+std::vector<std::string> StringsAt(const Json& json, JsonPath path) {
+  std::vector<std::string> strings;
+  for (const Json& item : ArrayAt(json, path)) {
+    if (item.is_string()) strings.emplace_back(item.get_string());
+  }
+  return strings;
+}
+
+std::map<std::string, std::string> StringMapAt(const Json& json, JsonPath path) {
+  std::map<std::string, std::string> strings;
+  const Json* at = Find(json, path);
+  if (at == nullptr || !at->is_object()) return strings;
+  for (const auto& [key, value] : at->get_object()) {
+    if (value.is_string()) strings.emplace(key, value.get_string());
+  }
+  return strings;
+}
+
+const JsonArray& ArrayAt(const Json& json, JsonPath path) {
+  static const JsonArray* const kEmpty = new JsonArray();
+  const Json* at = Find(json, path);
+  return at != nullptr && at->is_array() ? at->get_array() : *kEmpty;
+}
+
+absl::Time TimeAt(const Json& json, JsonPath path) {
+  absl::Time time;
+  if (!absl::ParseTime(absl::RFC3339_full, StringAt(json, path), &time, nullptr)) return absl::InfinitePast();
+  return time;
+}
+
+std::string FormatTime(absl::Time time) { return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone()); }
+
+JsonArray ToJsonArray(const std::vector<std::string>& strings) {
+  JsonArray array;
+  for (const std::string& string : strings) array.emplace_back(string);
+  return array;
+}
+
+JsonObject ToJsonObject(const std::map<std::string, std::string>& strings) {
+  JsonObject object;
+  for (const auto& [key, value] : strings) object.emplace(key, value);
+  return object;
+}
+
+}  // namespace k8s
