@@ -71,7 +71,7 @@ def _cc_library(name, version, libs):
 
 def _system_libs_impl(rctx):
     multiarch = rctx.execute(["gcc", "-print-multiarch"]).stdout.strip()
-    archives = rctx.execute(["sh", "-c", "ls /usr/lib/%s/libabsl_*.a" % multiarch]).stdout.split()
+    archives = rctx.execute(["sh", "-c", "ls /usr/lib/%s/libabsl_*.a" % multiarch]).stdout.strip().split("\n")
     absl = [path.rpartition("/")[2][len("lib"):-len(".a")] for path in archives]
 
     packages = {package: None for package, _ in _LIBS.values()}

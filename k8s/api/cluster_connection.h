@@ -1,0 +1,48 @@
+#ifndef K8S_API_CLUSTER_CONNECTION_H_
+#define K8S_API_CLUSTER_CONNECTION_H_
+
+#include <absl/status/statusor.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "k8s/api/client.h"
+#include "k8s/api/http_transport.h"
+#include "k8s/core/kubeconfig.h"
+
+namespace k8s {
+
+// The environment as far as connections depend on it; a value, so that tests need no setenv.
+struct Environment {
+  std::map<std::string, std::string> variables;  // KUBECONFIG, HOME, HTTPS_PROXY, NO_PROXY, KUBERNETES_SERVICE_HOST/PORT ...
+  static Environment OfThisProcess();
+  std::string Get(const std::string& name) const;  // "" when unset
+};
+
+// Reads `path` (a colon list, as KUBECONFIG), or KUBECONFIG, or ~/.kube/config. Missing files of a list are skipped;
+// NOT_FOUND names the places when there is none at all.
+absl::StatusOr<Kubeconfig> LoadKubeconfig(const std::string& path, const Environment& environment);
+
+// The access that a pod has to its own cluster: the ServiceAccount's files and KUBERNETES_SERVICE_*. FAILED_PRECONDITION
+// outside a pod. The token file is read again as the kubelet renews it.
+absl::StatusOr<ClusterAccess> InClusterAccess(const Environment& environment);
+
+// One API server, ready to be called: transport (TLS, proxy, credential) and client. Thread-safe.
+struct ClusterConnection {
+  std::unique_ptr<HttpTransport> transport;
+  std::unique_ptr<Client> client;
+};
+
+// Dials nothing yet. INVALID_ARGUMENT: malformed certificate, key or URL; NOT_FOUND: a file it names is missing.
+// Token files are re-read each minute, exec plugins run again before their credential ends or after a 401.
+absl::StatusOr<ClusterConnection> Connect(const ClusterAccess& access, const Environment& environment);
+
+// The PEM certificates that a client of this server should trust, to hand on to others: ca_data, or the content of
+// ca_file, or "" when the system's roots are meant.
+absl::StatusOr<std::string> CaBundleOf(const ClusterAccess& access);
+
+}  // namespace k8s
+
+#endif  // K8S_API_CLUSTER_CONNECTION_H_

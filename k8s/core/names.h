@@ -1,0 +1,44 @@
+#ifndef K8S_CORE_NAMES_H_
+#define K8S_CORE_NAMES_H_
+
+#include <string_view>
+
+// Every name that users, manifests or other clusters see: each literal once. They are a contract (the predecessor's users
+// apply our manifest over theirs), so a change here is a breaking change.
+namespace k8s {
+
+inline constexpr char kApiGroup[] = "multicluster.admiralty.io";
+inline constexpr char kApiVersion[] = "multicluster.admiralty.io/v1alpha1";
+inline constexpr char kImportKind[] = "ServiceAccountImport";
+
+// On a pod: the imports it wants, as a comma list. On a Secret, as a label: the import it belongs to.
+inline constexpr char kImportNameKey[] = "multicluster.admiralty.io/service-account-import.name";
+// On an import: a new value renews its token once.
+inline constexpr char kRenewRequestedKey[] = "multicluster.admiralty.io/renew-requested-at";
+// On an import in kBrokerNamespace, value "true": its token is the broker's own credential for the cluster of that name.
+inline constexpr char kSourceClusterLabel[] = "multicluster.admiralty.io/source-cluster";
+inline constexpr char kManagedByLabel[] = "app.kubernetes.io/managed-by";
+inline constexpr char kManagedByValue[] = "multicluster-service-account";
+
+// The same name in the target (where the broker runs) and in the source (where its identities live).
+inline constexpr char kBrokerNamespace[] = "multicluster-service-account";
+inline constexpr char kWebhookNamespace[] = "multicluster-service-account-webhook";
+inline constexpr char kBrokerName[] = "service-account-import-controller";
+// Objects that bootstrap makes in a source carry this prefix and the target's name: "mcsa:cluster1".
+inline constexpr char kSourceObjectPrefix[] = "mcsa:";
+inline constexpr char kFieldManager[] = "multicluster-service-account";
+
+// Keys of an import's Secret, which are the file names in the pod.
+inline constexpr char kServerKey[] = "server";
+inline constexpr char kCaKey[] = "ca.crt";
+inline constexpr char kNamespaceKey[] = "namespace";
+inline constexpr char kTokenKey[] = "token";
+inline constexpr char kConfigKey[] = "config";
+inline constexpr char kConfigInlineKey[] = "config-inline";
+
+// Where pods find their imports, one folder each.
+inline constexpr char kImportsDirectory[] = "/var/run/secrets/admiralty.io/serviceaccountimports";
+
+}  // namespace k8s
+
+#endif  // K8S_CORE_NAMES_H_
