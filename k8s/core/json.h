@@ -38,7 +38,7 @@ const JsonArray& ArrayAt(const Json& json, JsonPath path);  // refers into `json
 
 // RFC 3339, as metav1.Time: "2026-01-02T03:04:05Z". A missing or malformed field is absl::InfinitePast().
 absl::Time TimeAt(const Json& json, JsonPath path);
-std::string FormatTime(absl::Time time);  // whole seconds, UTC
+std::string ToRfc3339(absl::Time time);  // whole seconds, UTC
 
 JsonArray ToJsonArray(const std::vector<std::string>& strings);
 JsonObject ToJsonObject(const std::map<std::string, std::string>& strings);

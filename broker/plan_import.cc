@@ -1,0 +1,284 @@
+#include "broker/plan_import.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+#include "k8s/core/names.h"
+#include "k8s/core/refresh_schedule.h"
+
+namespace broker {
+namespace {
+
+constexpr char kReady[] = "Ready";
+constexpr char kRevoked[] = "Revoked";
+
+// The broker's own credential outlives a month without the broker, and is renewed daily.
+constexpr absl::Duration kOwnLifetime = absl::Hours(30 * 24);
+constexpr absl::Duration kOwnRefreshAge = absl::Hours(24);
+// How soon a namespace that is not served is looked at again: its RoleBinding announces itself to nobody.
+constexpr absl::Duration kNotServedRetry = absl::Seconds(30);
+
+std::string AccountText(const k8s::ImportSpec& spec) {
+  return absl::StrCat("ServiceAccount ", spec.namespace_name, "/", spec.name, " in cluster ", spec.cluster_name);
+}
+
+k8s::RemoteCluster ClusterOf(const Observed& observed) {
+  return {.server = observed.source.server,
+          .ca_bundle = observed.source.ca_bundle,
+          .namespace_name = observed.import.spec.namespace_name};
+}
+
+bool IsAlive(const Observed& observed) { return observed.token && observed.token_age < observed.token->lifetime; }
+
+absl::Duration RefreshAgeOf(const Observed& observed, const k8s::BoundToken& token) {
+  const absl::Duration age = k8s::RefreshAge(token);
+  return observed.is_source_credential ? std::min(age, kOwnRefreshAge) : age;
+}
+
+bool RenewRequested(const Observed& observed) {
+  const auto request = observed.import.meta.annotations.find(k8s::kRenewRequestedKey);
+  return request != observed.import.meta.annotations.end() &&
+         request->second != observed.import.status.renew_requested_at;
+}
+
+// Whether the held token is for what the import asks today.
+bool IsForTheSpec(const Observed& observed) {
+  const k8s::ServiceAccountImport& import = observed.import;
+  return observed.token->subject == k8s::ServiceAccountUser(import.spec.namespace_name, import.spec.name) &&
+         import.status.observed_generation == import.meta.generation;
+}
+
+bool IsOfAnOlderAccount(const Observed& observed) {
+  return observed.account.state == AccountView::State::kPresent && observed.account.uid != observed.token->account_uid;
+}
+
+// Starts a plan whose status is the old one, brought up to this generation.
+Plan StartPlan(const Observed& observed) {
+  Plan plan;
+  plan.status = observed.import.status;
+  plan.status.observed_generation = observed.import.meta.generation;
+  return plan;
+}
+
+void SetReady(Plan& plan, const Observed& observed, bool ready, std::string reason, std::string message) {
+  const k8s::Condition* before = k8s::FindCondition(observed.import.status, kReady);
+  const bool changed = before == nullptr || before->reason != reason || before->status != ready;
+  if (changed && !ready) plan.events.push_back({.warning = true, .reason = reason, .note = message});
+  k8s::SetCondition(plan.status,
+                    {.type = kReady,
+                     .status = ready,
+                     .reason = std::move(reason),
+                     .message = std::move(message),
+                     .observed_generation = observed.import.meta.generation},
+                    observed.now);
+}
+
+void ForgetToken(k8s::ImportStatus& status) {
+  status.expires_at.clear();
+  status.next_renewal_at.clear();
+  status.token_id.clear();
+  status.account_uid.clear();
+}
+
+bool HoldsCredential(const Observed& observed) {
+  if (!observed.secret) return false;
+  const auto& data = observed.secret->data;
+  return data.contains(k8s::kTokenKey) || data.contains(k8s::kConfigKey) || data.contains(k8s::kConfigInlineKey);
+}
+
+// Not ready, and whatever credential is held must go now.
+Plan Withdraw(const Observed& observed, const std::string& reason, const std::string& message,
+              const std::string& revoked_reason) {
+  Plan plan = StartPlan(observed);
+  SetReady(plan, observed, false, reason, message);
+  ForgetToken(plan.status);
+  if (HoldsCredential(observed)) {
+    plan.action = Plan::Action::kRevoke;
+    k8s::RemoteCluster cluster = ClusterOf(observed);
+    if (cluster.server.empty()) cluster.server = observed.import.status.server;
+    plan.secret_data = k8s::BuildRevokedSecretData(cluster);
+    if (!revoked_reason.empty()) {
+      k8s::SetCondition(plan.status,
+                        {.type = kRevoked,
+                         .status = true,
+                         .reason = revoked_reason,
+                         .message = absl::StrCat("The credential was removed from the Secret: ", message),
+                         .observed_generation = observed.import.meta.generation},
+                        observed.now);
+      plan.events.push_back({.warning = true, .reason = "Revoked", .note = message});
+    }
+  }
+  return plan;
+}
+
+// A token is wanted but cannot be had now. The held one serves on to its true end.
+Plan Unavailable(const Observed& observed, const std::string& reason, const std::string& message) {
+  if (!IsAlive(observed) || !IsForTheSpec(observed) || IsOfAnOlderAccount(observed)) {
+    return Withdraw(observed, reason, message, "");
+  }
+  Plan plan = StartPlan(observed);
+  const absl::Duration left = observed.token->lifetime - observed.token_age;
+  SetReady(plan, observed, true, "TokenIssued", absl::StrCat("Token in use until its end; renewal waits: ", message));
+  plan.requeue_after = left;
+  return plan;
+}
+
+void DescribeToken(Plan& plan, const Observed& observed, const k8s::BoundToken& token, absl::Duration age) {
+  k8s::ImportStatus& status = plan.status;
+  status.secret_names = {k8s::SecretName(observed.import.meta.name, observed.import.meta.uid)};
+  status.server = observed.source.server;
+  status.expires_at = k8s::ToRfc3339(token.expires_at);
+  status.token_id = token.token_id;
+  status.account_uid = token.account_uid;
+  plan.requeue_after = std::max(RefreshAgeOf(observed, token) - age, absl::Seconds(1));
+  k8s::RemoveCondition(status, kRevoked);
+}
+
+}  // namespace
+
+Plan PlanImport(const Observed& observed) {
+  const k8s::ServiceAccountImport& import = observed.import;
+  const k8s::ImportSpec& spec = import.spec;
+  const std::string account = AccountText(spec);
+  if (!observed.secret_access.ok()) return PlanAfterSecretError(observed, observed.secret_access);
+
+  if (observed.secret) {
+    const bool ours = std::any_of(observed.secret->meta.owners.begin(), observed.secret->meta.owners.end(),
+                                  [&](const k8s::OwnerReference& owner) { return owner.uid == import.meta.uid; });
+    if (!ours) {
+      Plan plan = StartPlan(observed);
+      SetReady(plan, observed, false, "SecretConflict",
+               absl::StrCat("Secret ", observed.secret->meta.name,
+                            " has the name of this import's Secret but is not owned by it; delete or rename it"));
+      return plan;
+    }
+  }
+  if (spec.delivery == k8s::Delivery::kBroker) {
+    return Withdraw(observed, "DeliveryNotSupported",
+                    "delivery Broker is not supported by this version; set delivery to Secret", "");
+  }
+  if (!observed.is_source_credential && !observed.policy.allowed) {
+    return Withdraw(observed, "NotAllowedByPolicy", absl::StrCat("No policy allows this import: ", observed.policy.reason),
+                    "PolicyWithdrawn");
+  }
+  if (observed.account.state == AccountView::State::kAbsent) {
+    return Withdraw(observed, "RemoteServiceAccountNotFound", absl::StrCat(account, " does not exist; create it there"),
+                    "RemoteServiceAccountDeleted");
+  }
+  switch (observed.source.state) {
+    case SourceView::State::kUnknown:
+      return Unavailable(observed, "UnknownSourceCluster",
+                         absl::StrCat("No source cluster is registered as ", spec.cluster_name, "; run: kubemcsa bootstrap <this cluster> ",
+                                      spec.cluster_name));
+    case SourceView::State::kUnusable:
+      // The broker's own credential renews with what it has, and only with that.
+      return Unavailable(observed, "SourceCredentialInvalid",
+                         absl::StrCat("The broker's credential for cluster ", spec.cluster_name, " is of no use (",
+                                      observed.source.error, "); run: kubemcsa bootstrap <this cluster> ", spec.cluster_name));
+    case SourceView::State::kUnreachable:
+      return Unavailable(observed, "SourceUnreachable",
+                         absl::StrCat("Cluster ", spec.cluster_name, " at ", observed.source.server,
+                                      " does not answer: ", observed.source.error));
+    case SourceView::State::kReady:
+      break;
+  }
+
+  if (!IsAlive(observed) || !IsForTheSpec(observed) || IsOfAnOlderAccount(observed) || RenewRequested(observed) ||
+      observed.token_age >= RefreshAgeOf(observed, *observed.token)) {
+    Plan plan = StartPlan(observed);
+    plan.action = Plan::Action::kMint;
+    plan.lifetime = observed.is_source_credential ? kOwnLifetime : spec.expiration;
+    return plan;
+  }
+
+  Plan plan = StartPlan(observed);
+  plan.secret_data = k8s::BuildSecretData(import.meta.name, ClusterOf(observed), observed.token->token);
+  if (plan.secret_data != observed.secret->data) {
+    plan.action = Plan::Action::kRewrite;
+    plan.events.push_back({.warning = false,
+                           .reason = "SecretRestored",
+                           .note = absl::StrCat("Secret ", observed.secret->meta.name,
+                                                " differed from what it should hold and was written again")});
+  }
+  DescribeToken(plan, observed, *observed.token, observed.token_age);
+  plan.status.next_renewal_at = k8s::ToRfc3339(observed.now + plan.requeue_after);
+  // The instant of the plan is written down once, not each time it is looked at: else each look would be a write.
+  if (!import.status.next_renewal_at.empty() && import.status.token_id == plan.status.token_id) {
+    plan.status.next_renewal_at = import.status.next_renewal_at;
+  }
+  SetReady(plan, observed, true, "TokenIssued", absl::StrCat("Token of ", account, " issued"));
+  return plan;
+}
+
+Plan PlanAfterMint(const Observed& observed, const absl::StatusOr<k8s::BoundToken>& minted) {
+  const k8s::ServiceAccountImport& import = observed.import;
+  const std::string account = AccountText(import.spec);
+  if (!minted.ok()) {
+    const std::string error(minted.status().message());
+    Plan plan;
+    switch (minted.status().code()) {
+      case absl::StatusCode::kNotFound:
+        plan = Withdraw(observed, "RemoteServiceAccountNotFound", absl::StrCat(account, " does not exist; create it there"),
+                        "RemoteServiceAccountDeleted");
+        break;
+      case absl::StatusCode::kPermissionDenied:
+        plan = Unavailable(observed, "TokenRequestForbidden",
+                           absl::StrCat("Cluster ", import.spec.cluster_name, " refuses a token of ", account, ": ", error));
+        break;
+      case absl::StatusCode::kUnauthenticated:
+        plan = Unavailable(observed, "SourceCredentialInvalid",
+                           absl::StrCat("Cluster ", import.spec.cluster_name,
+                                        " does not accept the broker's credential; run: kubemcsa bootstrap <this cluster> ",
+                                        import.spec.cluster_name));
+        break;
+      case absl::StatusCode::kUnavailable:
+      case absl::StatusCode::kDeadlineExceeded:
+        plan = Unavailable(observed, "SourceUnreachable",
+                           absl::StrCat("TokenRequest for ", account, " failed: ", error));
+        break;
+      default:
+        plan = Unavailable(observed, "TokenRequestFailed", absl::StrCat("TokenRequest for ", account, " failed: ", error));
+    }
+    plan.back_off = true;
+    return plan;
+  }
+
+  Plan plan = StartPlan(observed);
+  plan.action = Plan::Action::kRewrite;
+  plan.secret_data = k8s::BuildSecretData(import.meta.name, ClusterOf(observed), minted->token);
+  DescribeToken(plan, observed, *minted, absl::ZeroDuration());
+  plan.status.next_renewal_at = k8s::ToRfc3339(observed.now + plan.requeue_after);
+  if (const auto request = import.meta.annotations.find(k8s::kRenewRequestedKey); request != import.meta.annotations.end()) {
+    plan.status.renew_requested_at = request->second;
+  }
+  if (!import.status.account_uid.empty() && import.status.account_uid != minted->account_uid) {
+    plan.events.push_back({.warning = true,
+                           .reason = "AccountRecreated",
+                           .note = absl::StrCat(account, " was created anew; its token was replaced")});
+  }
+  SetReady(plan, observed, true, "TokenIssued", absl::StrCat("Token of ", account, " issued"));
+  plan.events.push_back({.warning = false,
+                         .reason = IsAlive(observed) ? "TokenRenewed" : "TokenIssued",
+                         .note = absl::StrCat("Token ", minted->token_id, " of ", account, " until ", plan.status.expires_at)});
+  return plan;
+}
+
+Plan PlanAfterSecretError(const Observed& observed, const absl::Status& error) {
+  Plan plan = StartPlan(observed);
+  const std::string& ns = observed.import.meta.namespace_name;
+  if (error.code() == absl::StatusCode::kPermissionDenied) {
+    SetReady(plan, observed, false, "NamespaceNotServed",
+             absl::StrCat("The broker has no right to Secrets in namespace ", ns,
+                          "; grant it: kubectl -n ", ns, " create rolebinding service-account-import-controller-secrets",
+                          " --clusterrole=service-account-import-controller-secrets --serviceaccount=", k8s::kBrokerNamespace,
+                          ":", k8s::kBrokerName));
+    plan.requeue_after = kNotServedRetry;
+    return plan;
+  }
+  // An error of our own API server changes nothing for the user; it is logged and tried again.
+  plan.back_off = true;
+  return plan;
+}
+
+}  // namespace broker
