@@ -1,0 +1,154 @@
+#include "k8s/api/reflector.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <random>
+#include <utility>
+
+#include "k8s/core/object.h"
+
+namespace k8s {
+namespace {
+
+constexpr absl::Duration kMinBackoff = absl::Milliseconds(500);
+
+class AtomicCanceller final : public StreamCanceller {
+ public:
+  explicit AtomicCanceller(const std::atomic<bool>& flag) : flag_(flag) {}
+  bool Cancelled() const override { return flag_.load(); }
+
+ private:
+  const std::atomic<bool>& flag_;
+};
+
+std::string ResourceVersionOf(const Json& object) { return StringAt(object, {"metadata", "resourceVersion"}); }
+
+// The bookmark that ends the list part of a watch.
+bool EndsInitialEvents(const WatchEvent& event) {
+  return event.type == WatchEventType::kBookmark &&
+         StringAt(event.object, {"metadata", "annotations", "k8s.io/initial-events-end"}) == "true";
+}
+
+}  // namespace
+
+Reflector::Reflector(const Client& client, Resource resource, std::string namespace_name, ListOptions options,
+                     Callbacks callbacks, absl::Duration max_backoff)
+    : client_(client),
+      resource_(std::move(resource)),
+      namespace_name_(std::move(namespace_name)),
+      options_(std::move(options)),
+      callbacks_(std::move(callbacks)),
+      max_backoff_(max_backoff),
+      thread_([this] { Loop(); }) {}
+
+Reflector::~Reflector() {
+  {
+    std::lock_guard lock(mu_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+bool Reflector::WaitForSync(absl::Duration timeout) {
+  std::unique_lock lock(mu_);
+  return wake_.wait_for(lock, absl::ToChronoNanoseconds(timeout), [&] { return synced_; });
+}
+
+void Reflector::Loop() {
+  std::mt19937_64 rng(std::random_device{}());
+  absl::Duration backoff = kMinBackoff;
+  while (!stopping_) {
+    const absl::Status status = ListAndWatch();
+    if (stopping_) return;
+    if (status.ok()) {
+      // The server ends each watch sooner or later; go on at once, yet never in a tight loop.
+      backoff = kMinBackoff;
+      if (!Sleep(absl::Milliseconds(50))) return;
+      continue;
+    }
+    if (absl::IsOutOfRange(status)) {
+      resource_version_.clear();
+    } else {
+      callbacks_.on_state(status);
+    }
+    const double jitter = std::uniform_real_distribution<>(1.0, 1.5)(rng);
+    if (!Sleep(backoff * jitter)) return;
+    backoff = std::min(backoff * 2, max_backoff_);
+  }
+}
+
+absl::Status Reflector::ListAndWatch() {
+  if (!resource_version_.empty()) return WatchOn();
+  if (list_by_watch_) {
+    const absl::Status status = ListByWatch();
+    // Servers before 1.32, or with the feature off, answer 422.
+    if (!absl::IsInvalidArgument(status)) return status;
+    list_by_watch_ = false;
+  }
+  if (absl::Status status = ListByPages(); !status.ok()) return status;
+  return WatchOn();
+}
+
+absl::Status Reflector::ListByWatch() {
+  bool initial = true;
+  std::map<ObjectKey, Json> items;
+  return client_.Watch(resource_, namespace_name_, {.list = options_, .send_initial_events = true},
+                       AtomicCanceller(stopping_), [&](WatchEvent event) {
+                         if (!initial) {
+                           resource_version_ = ResourceVersionOf(event.object);
+                           if (event.type != WatchEventType::kBookmark) {
+                             callbacks_.on_event(event.type, std::move(event.object));
+                           }
+                         } else if (EndsInitialEvents(event)) {
+                           initial = false;
+                           std::vector<Json> list;
+                           list.reserve(items.size());
+                           for (auto& [key, item] : items) list.push_back(std::move(item));
+                           items.clear();
+                           Synced(std::move(list), ResourceVersionOf(event.object));
+                         } else if (event.type == WatchEventType::kDeleted) {
+                           items.erase(KeyOf(event.object));
+                         } else if (event.type != WatchEventType::kBookmark) {
+                           items.insert_or_assign(KeyOf(event.object), std::move(event.object));
+                         }
+                         return !stopping_;
+                       });
+}
+
+absl::Status Reflector::ListByPages() {
+  absl::StatusOr<ObjectList> list = client_.List(resource_, namespace_name_, options_);
+  if (!list.ok()) return list.status();
+  Synced(std::move(list->items), std::move(list->resource_version));
+  return absl::OkStatus();
+}
+
+absl::Status Reflector::WatchOn() {
+  return client_.Watch(resource_, namespace_name_, {.list = options_, .resource_version = resource_version_},
+                       AtomicCanceller(stopping_), [&](WatchEvent event) {
+                         resource_version_ = ResourceVersionOf(event.object);
+                         if (event.type != WatchEventType::kBookmark) {
+                           callbacks_.on_event(event.type, std::move(event.object));
+                         }
+                         return !stopping_;
+                       });
+}
+
+void Reflector::Synced(std::vector<Json> items, std::string resource_version) {
+  resource_version_ = std::move(resource_version);
+  callbacks_.on_replace(std::move(items));
+  {
+    std::lock_guard lock(mu_);
+    synced_ = true;
+  }
+  wake_.notify_all();
+  callbacks_.on_state(absl::OkStatus());
+}
+
+bool Reflector::Sleep(absl::Duration delay) {
+  std::unique_lock lock(mu_);
+  return !wake_.wait_for(lock, absl::ToChronoNanoseconds(delay), [&] { return stopping_.load(); });
+}
+
+}  // namespace k8s

@@ -1,0 +1,73 @@
+#ifndef K8S_API_REFLECTOR_H_
+#define K8S_API_REFLECTOR_H_
+
+#include <absl/status/status.h>
+#include <absl/time/time.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "k8s/api/client.h"
+#include "k8s/core/json.h"
+
+namespace k8s {
+
+// Follows the objects of one kind, in one namespace or all, in a thread of its own: lists them, watches from there, goes on
+// from the last bookmark after each interruption, and lists again when the server has forgotten that far back (410). It
+// asks for the list as watch events (sendInitialEvents) first and falls back on a paged list where the server does not
+// know that.
+//
+// Borrows `client`. Callbacks run in its thread, one at a time.
+class Reflector {
+ public:
+  struct Callbacks {
+    // The whole truth at one instant: objects not in it are gone.
+    std::function<void(std::vector<Json>)> on_replace;
+    std::function<void(WatchEventType, Json)> on_event;  // never kBookmark
+    // OK after each list; else why the last list or watch failed. Tried again with back-off, up to `max_backoff`.
+    std::function<void(const absl::Status&)> on_state;
+  };
+
+  Reflector(const Client& client, Resource resource, std::string namespace_name, ListOptions options, Callbacks callbacks,
+            absl::Duration max_backoff = absl::Seconds(30));
+  ~Reflector();  // returns within about a second, also out of a silent watch
+
+  Reflector(const Reflector&) = delete;
+  Reflector& operator=(const Reflector&) = delete;
+
+  // Whether a list has succeeded by then.
+  bool WaitForSync(absl::Duration timeout);
+
+ private:
+  void Loop();
+  absl::Status ListAndWatch();
+  absl::Status ListByWatch();
+  absl::Status ListByPages();
+  absl::Status WatchOn();
+  void Synced(std::vector<Json> items, std::string resource_version);
+  bool Sleep(absl::Duration delay);  // false once stopping
+
+  const Client& client_;
+  const Resource resource_;
+  const std::string namespace_name_;
+  const ListOptions options_;
+  const Callbacks callbacks_;
+  const absl::Duration max_backoff_;
+
+  std::string resource_version_;  // where to go on; "" to list. Only the thread uses it.
+  bool list_by_watch_ = true;     // as above
+  std::atomic<bool> stopping_ = false;
+  std::mutex mu_;
+  std::condition_variable wake_;
+  bool synced_ = false;  // guarded by mu_
+  std::thread thread_;   // last: starts when all the rest is there
+};
+
+}  // namespace k8s
+
+#endif  // K8S_API_REFLECTOR_H_
