@@ -1,0 +1,171 @@
+#include "k8s/api/cluster_connection.h"
+
+#include <absl/status/status.h>
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
+#include <errno.h>
+#include <string.h>
+
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <utility>
+
+#include "k8s/api/credential_source.h"
+#include "k8s/api/httplib_transport.h"
+#include "k8s/api/tls_context.h"
+
+extern char** environ;
+
+namespace k8s {
+namespace {
+
+constexpr char kServiceAccountFolder[] = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return absl::NotFoundError(absl::StrCat("cannot read ", path, ": ", strerror(errno)));
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// `data` if set, else the content of `file` if set, else "".
+absl::StatusOr<std::string> DataOrFile(const std::string& data, const std::string& file) {
+  if (!data.empty() || file.empty()) return data;
+  return ReadFile(file);
+}
+
+std::string FolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+std::string HostOf(const std::string& server) {
+  const std::vector<std::string> parts = absl::StrSplit(server, absl::MaxSplits("://", 1));
+  std::string host = parts.back().substr(0, parts.back().find('/'));
+  if (!host.empty() && host.front() == '[') return host.substr(1, host.find(']') - 1);
+  return host.substr(0, host.find(':'));
+}
+
+// As Go's httpproxy: NO_PROXY lists hosts, domain suffixes and "*"; loopback is never proxied.
+bool BypassesProxy(const std::string& host, const std::string& no_proxy) {
+  if (host == "localhost" || host == "::1" || absl::StartsWith(host, "127.")) return true;
+  const std::vector<std::string> entries = absl::StrSplit(no_proxy, absl::ByAnyChar(", "), absl::SkipEmpty());
+  for (std::string entry : entries) {
+    if (entry == "*" || entry == host) return true;
+    if (absl::StartsWith(entry, "*.")) entry.erase(0, 1);
+    if (absl::EndsWith(host, absl::StartsWith(entry, ".") ? entry : absl::StrCat(".", entry))) return true;
+  }
+  return false;
+}
+
+std::string ProxyFor(const ClusterAccess& access, const Environment& environment) {
+  if (!access.proxy_url.empty()) return access.proxy_url;
+  std::string proxy = environment.Get("HTTPS_PROXY");
+  if (proxy.empty()) proxy = environment.Get("https_proxy");
+  std::string no_proxy = environment.Get("NO_PROXY");
+  if (no_proxy.empty()) no_proxy = environment.Get("no_proxy");
+  if (proxy.empty() || BypassesProxy(HostOf(access.server), no_proxy)) return "";
+  return absl::StrContains(proxy, "://") ? proxy : absl::StrCat("http://", proxy);
+}
+
+}  // namespace
+
+Environment Environment::OfThisProcess() {
+  Environment environment;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string text = *variable;
+    const size_t equals = text.find('=');
+    if (equals != std::string::npos) environment.variables.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return environment;
+}
+
+std::string Environment::Get(const std::string& name) const {
+  const auto found = variables.find(name);
+  return found == variables.end() ? "" : found->second;
+}
+
+absl::StatusOr<Kubeconfig> LoadKubeconfig(const std::string& path, const Environment& environment) {
+  std::string list = path.empty() ? environment.Get("KUBECONFIG") : path;
+  if (list.empty()) list = absl::StrCat(environment.Get("HOME"), "/.kube/config");
+  std::optional<Kubeconfig> merged;
+  const std::vector<std::string> files = absl::StrSplit(list, ':', absl::SkipEmpty());
+  for (const std::string& file : files) {
+    absl::StatusOr<std::string> text = ReadFile(file);
+    if (!text.ok()) continue;
+    absl::StatusOr<Kubeconfig> kubeconfig = ParseKubeconfig(*text, FolderOf(file));
+    if (!kubeconfig.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(file, ": ", std::string(kubeconfig.status().message())));
+    }
+    merged = merged ? MergeKubeconfigs(*std::move(merged), *std::move(kubeconfig)) : *std::move(kubeconfig);
+  }
+  if (!merged) return absl::NotFoundError(absl::StrCat("no kubeconfig found: looked at ", list));
+  return *std::move(merged);
+}
+
+absl::StatusOr<ClusterAccess> InClusterAccess(const Environment& environment) {
+  const std::string host = environment.Get("KUBERNETES_SERVICE_HOST");
+  const std::string port = environment.Get("KUBERNETES_SERVICE_PORT");
+  if (host.empty() || port.empty()) {
+    return absl::FailedPreconditionError("not in a pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set");
+  }
+  ClusterAccess access;
+  access.server = absl::StrContains(host, ":") ? absl::StrCat("https://[", host, "]:", port) : absl::StrCat("https://", host, ":", port);
+  access.ca_file = absl::StrCat(kServiceAccountFolder, "/ca.crt");
+  access.token_file = absl::StrCat(kServiceAccountFolder, "/token");
+  access.cluster_name = "in-cluster";
+  absl::StatusOr<std::string> own_namespace = ReadFile(absl::StrCat(kServiceAccountFolder, "/namespace"));
+  access.namespace_name = own_namespace.ok() ? *own_namespace : "default";
+  return access;
+}
+
+absl::StatusOr<ClusterConnection> Connect(const ClusterAccess& access, const Environment& environment) {
+  absl::StatusOr<std::string> ca = CaBundleOf(access);
+  if (!ca.ok()) return ca.status();
+  absl::StatusOr<std::string> certificate = DataOrFile(access.client_certificate_data, access.client_certificate_file);
+  if (!certificate.ok()) return certificate.status();
+  absl::StatusOr<std::string> key = DataOrFile(std::string(access.client_key_data.Reveal()), access.client_key_file);
+  if (!key.ok()) return key.status();
+
+  // In the order of client-go: what is more explicit wins.
+  std::unique_ptr<CredentialSource> credential;
+  if (!access.token_file.empty()) {
+    credential = TokenFileCredential(access.token_file, SystemClock());
+  } else if (!access.token.empty()) {
+    credential = StaticCredential(BearerAuthorization(access.token));
+  } else if (!access.username.empty()) {
+    credential = StaticCredential(BasicAuthorization(access.username, access.password));
+  } else if (access.exec) {
+    absl::StatusOr<ExecCredential> first = RunExecPlugin(*access.exec);
+    if (!first.ok()) return first.status();
+    if (!first->client_certificate.empty()) {
+      certificate = first->client_certificate;
+      key = std::string(first->client_key.Reveal());
+    }
+    credential = ExecPluginCredential(*access.exec, *std::move(first), SystemClock());
+  } else {
+    credential = StaticCredential(SecretString());
+  }
+
+  absl::StatusOr<TlsContext> tls = BuildTlsContext(*ca, *certificate, SecretString(*key));
+  if (!tls.ok()) return tls.status();
+  absl::StatusOr<std::unique_ptr<HttplibTransport>> transport =
+      HttplibTransport::Create({.server = access.server,
+                                .tls_server_name = access.tls_server_name,
+                                .tls = *std::move(tls),
+                                .insecure_skip_tls_verify = access.insecure_skip_tls_verify,
+                                .proxy_url = ProxyFor(access, environment)},
+                               std::move(credential));
+  if (!transport.ok()) return transport.status();
+  ClusterConnection connection{.transport = *std::move(transport)};
+  connection.client = std::make_unique<Client>(*connection.transport);
+  return connection;
+}
+
+absl::StatusOr<std::string> CaBundleOf(const ClusterAccess& access) { return DataOrFile(access.ca_data, access.ca_file); }
+
+}  // namespace k8s

@@ -1,0 +1,214 @@
+#include "k8s/api/credential_source.h"
+
+#include <absl/status/status.h>
+#include <absl/strings/ascii.h>
+#include <absl/strings/escaping.h>
+#include <absl/strings/str_cat.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "k8s/core/json.h"
+
+extern char** environ;
+
+namespace k8s {
+namespace {
+
+constexpr absl::Duration kTokenFileAge = absl::Minutes(1);  // as client-go
+constexpr absl::Duration kExecTimeout = absl::Minutes(1);
+constexpr absl::Duration kExpiryMargin = absl::Minutes(1);
+constexpr size_t kMaxExecOutput = 1 << 20;
+
+class Static final : public CredentialSource {
+ public:
+  explicit Static(SecretString authorization) : authorization_(std::move(authorization)) {}
+  absl::StatusOr<SecretString> Authorization() override { return authorization_; }
+
+ private:
+  const SecretString authorization_;
+};
+
+class TokenFile final : public CredentialSource {
+ public:
+  TokenFile(std::string path, const Clock& clock) : path_(std::move(path)), clock_(clock) {}
+
+  absl::StatusOr<SecretString> Authorization() override {
+    std::lock_guard lock(mu_);
+    if (authorization_.empty() || clock_.Monotonic() - read_at_ > kTokenFileAge) Read();
+    if (authorization_.empty()) return absl::UnauthenticatedError(absl::StrCat("cannot read a token from ", path_));
+    return authorization_;
+  }
+
+  bool Invalidate() override {
+    std::lock_guard lock(mu_);
+    read_at_ = -absl::InfiniteDuration();
+    return true;
+  }
+
+ private:
+  void Read() {
+    read_at_ = clock_.Monotonic();
+    std::ifstream file(path_);
+    std::stringstream text;
+    text << file.rdbuf();
+    const std::string token(absl::StripAsciiWhitespace(text.str()));
+    if (!token.empty()) authorization_ = BearerAuthorization(SecretString(token));
+  }
+
+  const std::string path_;
+  const Clock& clock_;
+  std::mutex mu_;
+  SecretString authorization_;
+  absl::Duration read_at_ = -absl::InfiniteDuration();
+};
+
+class Exec final : public CredentialSource {
+ public:
+  Exec(ExecPlugin plugin, ExecCredential first, const Clock& clock)
+      : plugin_(std::move(plugin)), credential_(std::move(first)), clock_(clock) {}
+
+  absl::StatusOr<SecretString> Authorization() override {
+    std::lock_guard lock(mu_);
+    if (!credential_ || clock_.Now() + kExpiryMargin > credential_->expires_at) {
+      absl::StatusOr<ExecCredential> fresh = RunExecPlugin(plugin_);
+      if (!fresh.ok()) return fresh.status();
+      credential_ = *std::move(fresh);
+    }
+    return credential_->token.empty() ? SecretString() : BearerAuthorization(credential_->token);
+  }
+
+  bool Invalidate() override {
+    std::lock_guard lock(mu_);
+    credential_.reset();
+    return true;
+  }
+
+ private:
+  const ExecPlugin plugin_;
+  std::mutex mu_;
+  std::optional<ExecCredential> credential_;
+  const Clock& clock_;
+};
+
+// Reads all that `pid` writes to `fd`, and waits for its end. Kills it at the deadline.
+absl::StatusOr<std::string> CollectOutput(pid_t pid, int fd) {
+  const absl::Duration deadline = SystemClock().Monotonic() + kExecTimeout;
+  std::string output;
+  std::string error;
+  char buffer[4096];
+  while (error.empty()) {
+    pollfd poll_fd{.fd = fd, .events = POLLIN, .revents = 0};
+    const absl::Duration left = deadline - SystemClock().Monotonic();
+    const int ready = left > absl::ZeroDuration() ? poll(&poll_fd, 1, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1) : 0;
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0) {
+      error = absl::StrCat("did not end within ", absl::FormatDuration(kExecTimeout));
+      break;
+    }
+    const ssize_t got = read(fd, buffer, sizeof(buffer));
+    if (got <= 0) break;
+    output.append(buffer, got);
+    if (output.size() > kMaxExecOutput) error = "printed more than 1 MiB";
+  }
+  if (!error.empty()) kill(pid, SIGKILL);
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (error.empty() && WIFSIGNALED(status)) error = absl::StrCat("was ended by signal ", WTERMSIG(status));
+  if (error.empty() && WEXITSTATUS(status) != 0) error = absl::StrCat("exited with status ", WEXITSTATUS(status));
+  if (!error.empty()) return absl::UnauthenticatedError(error);
+  return output;
+}
+
+}  // namespace
+
+std::unique_ptr<CredentialSource> StaticCredential(SecretString authorization) {
+  return std::make_unique<Static>(std::move(authorization));
+}
+
+SecretString BearerAuthorization(const SecretString& token) {
+  return SecretString(std::string("Bearer ").append(token.Reveal()));
+}
+
+SecretString BasicAuthorization(const std::string& username, const SecretString& password) {
+  return SecretString(absl::StrCat("Basic ", absl::Base64Escape(std::string(username).append(":").append(password.Reveal()))));
+}
+
+std::unique_ptr<CredentialSource> TokenFileCredential(std::string path, const Clock& clock) {
+  return std::make_unique<TokenFile>(std::move(path), clock);
+}
+
+absl::StatusOr<ExecCredential> ParseExecCredential(std::string_view output) {
+  absl::StatusOr<Json> json = ParseJson(output);
+  if (!json.ok() || StringAt(*json, {"kind"}) != "ExecCredential") {
+    return absl::UnauthenticatedError("printed no ExecCredential");
+  }
+  ExecCredential credential;
+  credential.token = SecretString(StringAt(*json, {"status", "token"}));
+  credential.client_certificate = StringAt(*json, {"status", "clientCertificateData"});
+  credential.client_key = SecretString(StringAt(*json, {"status", "clientKeyData"}));
+  if (const absl::Time end = TimeAt(*json, {"status", "expirationTimestamp"}); end != absl::InfinitePast()) {
+    credential.expires_at = end;
+  }
+  if (credential.token.empty() && credential.client_certificate.empty()) {
+    return absl::UnauthenticatedError("printed an ExecCredential without token and certificate");
+  }
+  return credential;
+}
+
+absl::StatusOr<ExecCredential> RunExecPlugin(const ExecPlugin& plugin) {
+  const auto fail = [&](const std::string& what) {
+    return absl::UnauthenticatedError(absl::StrCat("exec plugin ", plugin.command, " ", what,
+                                                   plugin.install_hint.empty() ? "" : "; ", plugin.install_hint));
+  };
+  std::vector<std::string> variables;
+  for (char** variable = environ; *variable != nullptr; ++variable) variables.emplace_back(*variable);
+  const std::string api_version = plugin.api_version.empty() ? "client.authentication.k8s.io/v1" : plugin.api_version;
+  variables.push_back(absl::StrCat("KUBERNETES_EXEC_INFO=", boost::json::serialize(JsonObject{
+                                                                {"apiVersion", api_version},
+                                                                {"kind", "ExecCredential"},
+                                                                {"spec", JsonObject{{"interactive", false}}}})));
+  for (const auto& [name, value] : plugin.env) variables.push_back(absl::StrCat(name, "=", value));
+
+  std::vector<char*> argv{const_cast<char*>(plugin.command.c_str())};
+  for (const std::string& arg : plugin.args) argv.push_back(const_cast<char*>(arg.c_str()));
+  argv.push_back(nullptr);
+  std::vector<char*> envp;
+  for (const std::string& variable : variables) envp.push_back(const_cast<char*>(variable.c_str()));
+  envp.push_back(nullptr);
+
+  int pipe_fds[2];
+  if (pipe2(pipe_fds, O_CLOEXEC) != 0) return fail("could not be started: no pipe");
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], STDOUT_FILENO);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  pid_t pid = 0;
+  const int spawned = posix_spawnp(&pid, plugin.command.c_str(), &actions, nullptr, argv.data(), envp.data());
+  posix_spawn_file_actions_destroy(&actions);
+  close(pipe_fds[1]);
+  absl::StatusOr<std::string> output = spawned == 0 ? CollectOutput(pid, pipe_fds[0])
+                                                    : absl::UnauthenticatedError(absl::StrCat("could not be started: ", strerror(spawned)));
+  close(pipe_fds[0]);
+  if (!output.ok()) return fail(std::string(output.status().message()));
+  absl::StatusOr<ExecCredential> credential = ParseExecCredential(*output);
+  if (!credential.ok()) return fail(std::string(credential.status().message()));
+  return credential;
+}
+
+std::unique_ptr<CredentialSource> ExecPluginCredential(ExecPlugin plugin, ExecCredential first, const Clock& clock) {
+  return std::make_unique<Exec>(std::move(plugin), std::move(first), clock);
+}
+
+}  // namespace k8s

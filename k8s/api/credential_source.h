@@ -1,0 +1,59 @@
+#ifndef K8S_API_CREDENTIAL_SOURCE_H_
+#define K8S_API_CREDENTIAL_SOURCE_H_
+
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "k8s/api/clock.h"
+#include "k8s/core/kubeconfig.h"
+#include "k8s/core/secret_string.h"
+
+namespace k8s {
+
+// Where the Authorization header of our requests comes from. Thread-safe.
+class CredentialSource {
+ public:
+  virtual ~CredentialSource() = default;
+
+  // The header's value, empty for none. UNAUTHENTICATED: it could not be had; the text names the file or program.
+  virtual absl::StatusOr<SecretString> Authorization() = 0;
+
+  // The server answered 401: forget what is cached. False if a new call could give nothing else.
+  virtual bool Invalidate() { return false; }
+};
+
+// One that never changes: a token, or a user name and password.
+std::unique_ptr<CredentialSource> StaticCredential(SecretString authorization);
+SecretString BearerAuthorization(const SecretString& token);
+SecretString BasicAuthorization(const std::string& username, const SecretString& password);
+
+// A file that somebody renews (the kubelet). Read again each minute; while it cannot be read, the last content serves on.
+std::unique_ptr<CredentialSource> TokenFileCredential(std::string path, const Clock& clock);
+
+// What an exec plugin printed.
+struct ExecCredential {
+  SecretString token;
+  std::string client_certificate;  // PEM
+  SecretString client_key;         // PEM
+  absl::Time expires_at = absl::InfiniteFuture();
+};
+
+// Parses a plugin's output, an ExecCredential of client.authentication.k8s.io.
+absl::StatusOr<ExecCredential> ParseExecCredential(std::string_view output);
+
+// Runs the plugin once, at most a minute. Its standard error is ours. UNAUTHENTICATED names the command, its exit status
+// and the kubeconfig's install hint; never its output.
+absl::StatusOr<ExecCredential> RunExecPlugin(const ExecPlugin& plugin);
+
+// Runs the plugin when needed: at first, before its credential ends, after a 401. `first` saves the first run.
+std::unique_ptr<CredentialSource> ExecPluginCredential(ExecPlugin plugin, ExecCredential first, const Clock& clock);
+
+}  // namespace k8s
+
+#endif  // K8S_API_CREDENTIAL_SOURCE_H_

@@ -1,0 +1,307 @@
+#include "k8s/api/httplib_transport.h"
+
+#include <absl/status/status.h>
+#include <absl/strings/match.h>
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <httplib.h>
+#include <netdb.h>
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "k8s/api/clock.h"
+#include "k8s/core/version.h"
+
+namespace k8s {
+namespace {
+
+constexpr absl::Duration kConnectTimeout = absl::Seconds(5);
+constexpr absl::Duration kCancelPoll = absl::Milliseconds(200);
+// More than the workers of one source need at once; the rest are closed after use.
+constexpr size_t kMaxIdleConnections = 16;
+
+struct Url {
+  bool tls = true;
+  std::string user_info;  // "user:password"
+  std::string host;       // an IPv6 address without brackets
+  int port = 0;
+  std::string path;       // without a slash at its end
+};
+
+absl::StatusOr<Url> ParseUrl(const std::string& text, const std::string& what) {
+  const auto malformed = [&] { return absl::InvalidArgumentError(absl::StrCat(what, " is no http or https URL")); };
+  Url url;
+  std::string_view rest = text;
+  if (rest.substr(0, 8) == "https://") {
+    rest.remove_prefix(8);
+  } else if (rest.substr(0, 7) == "http://") {
+    rest.remove_prefix(7);
+    url.tls = false;
+  } else {
+    return malformed();
+  }
+  const size_t slash = rest.find('/');
+  std::string authority(rest.substr(0, slash));
+  if (slash != std::string_view::npos) url.path = rest.substr(slash);
+  while (!url.path.empty() && url.path.back() == '/') url.path.pop_back();
+  if (const size_t at = authority.rfind('@'); at != std::string::npos) {
+    url.user_info = authority.substr(0, at);
+    authority.erase(0, at + 1);
+  }
+  // The colon that begins the port lies behind the bracket of an IPv6 address.
+  const size_t bracket = authority.rfind(']');
+  const size_t colon = authority.find(':', bracket == std::string::npos ? 0 : bracket);
+  url.host = authority.substr(0, colon);
+  if (bracket != std::string::npos) {
+    if (authority.front() != '[') return malformed();
+    url.host = authority.substr(1, bracket - 1);
+  }
+  url.port = url.tls ? 443 : 80;
+  if (colon != std::string::npos && (!absl::SimpleAtoi(authority.substr(colon + 1), &url.port) || url.port < 1 || url.port > 65535)) {
+    return malformed();
+  }
+  if (url.host.empty()) return malformed();
+  return url;
+}
+
+std::string HostHeader(const Url& url) {
+  const std::string host = absl::StrContains(url.host, ":") ? absl::StrCat("[", url.host, "]") : url.host;
+  return absl::StrCat(host, ":", url.port);
+}
+
+// The first address of `host`, or "" if it has none.
+std::string Resolve(const std::string& host) {
+  const addrinfo hints{.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+  addrinfo* found = nullptr;
+  char address[NI_MAXHOST] = "";
+  if (getaddrinfo(host.c_str(), nullptr, &hints, &found) == 0) {
+    getnameinfo(found->ai_addr, found->ai_addrlen, address, sizeof(address), nullptr, 0, NI_NUMERICHOST);
+    freeaddrinfo(found);
+  }
+  return address;
+}
+
+absl::Time ParseDate(const std::string& text) {
+  absl::Time time;
+  return absl::ParseTime("%a, %d %b %Y %H:%M:%S GMT", text, &time, nullptr) ? time : absl::InfinitePast();
+}
+
+std::string Describe(httplib::Error error) {
+  switch (error) {
+    case httplib::Error::Connection:
+      return "connection refused or name not found";
+    case httplib::Error::ConnectionTimeout:
+      return "no answer to the connection attempt";
+    case httplib::Error::SSLConnection:
+      return "TLS handshake failed";
+    case httplib::Error::SSLServerVerification:
+      return "the server's certificate is not signed by the CA we know";
+    case httplib::Error::SSLServerHostnameVerification:
+      return "the server's certificate is not for this name";
+    case httplib::Error::Read:
+      return "the connection broke while reading";
+    case httplib::Error::Write:
+      return "the connection broke while writing";
+    case httplib::Error::ProxyConnection:
+      return "the proxy refused the connection";
+    default:
+      return httplib::to_string(error);
+  }
+}
+
+}  // namespace
+
+struct HttplibTransport::Pool {
+  HttplibOptions options;
+  Url url;
+  std::optional<Url> proxy;
+  std::unique_ptr<CredentialSource> credential;
+  std::mutex mu;
+  std::vector<std::unique_ptr<httplib::ClientImpl>> idle;  // guarded by mu
+
+  std::string where() const { return HostHeader(url); }
+
+  std::unique_ptr<httplib::ClientImpl> Make() const;
+  std::unique_ptr<httplib::ClientImpl> Take();
+  void GiveBack(std::unique_ptr<httplib::ClientImpl> client);
+  absl::StatusOr<HttpResponse> Exchange(const HttpRequest& request, const SecretString& authorization,
+                                        absl::Duration read_timeout, const StreamCanceller* canceller,
+                                        const std::function<bool(std::string_view)>* on_data);
+  absl::StatusOr<HttpResponse> ExchangeWithCredential(const HttpRequest& request, absl::Duration read_timeout,
+                                                      const StreamCanceller* canceller,
+                                                      const std::function<bool(std::string_view)>* on_data);
+};
+
+std::unique_ptr<httplib::ClientImpl> HttplibTransport::Pool::Make() const {
+  const std::string& name = options.tls_server_name.empty() ? url.host : options.tls_server_name;
+  std::unique_ptr<httplib::ClientImpl> client;
+  if (url.tls) {
+    auto tls = std::make_unique<httplib::SSLClient>(name, url.port, options.tls.certificate.get(), options.tls.key.get());
+    // httplib takes the reference that it is given.
+    X509_STORE_up_ref(options.tls.roots.get());
+    tls->set_ca_cert_store(options.tls.roots.get());
+    tls->enable_server_certificate_verification(!options.insecure_skip_tls_verify);
+    client = std::move(tls);
+  } else {
+    client = std::make_unique<httplib::ClientImpl>(name, url.port);
+  }
+  if (name != url.host) client->set_hostname_addr_map({{name, Resolve(url.host)}});
+  if (proxy) {
+    client->set_proxy(proxy->host, proxy->port);
+    if (const size_t colon = proxy->user_info.find(':'); !proxy->user_info.empty()) {
+      client->set_proxy_basic_auth(proxy->user_info.substr(0, colon),
+                                   colon == std::string::npos ? "" : proxy->user_info.substr(colon + 1));
+    }
+  }
+  client->set_keep_alive(true);
+  client->set_tcp_nodelay(true);
+  client->set_url_encode(false);  // our paths are escaped already
+  return client;
+}
+
+std::unique_ptr<httplib::ClientImpl> HttplibTransport::Pool::Take() {
+  std::lock_guard lock(mu);
+  if (idle.empty()) return nullptr;
+  std::unique_ptr<httplib::ClientImpl> client = std::move(idle.back());
+  idle.pop_back();
+  return client;
+}
+
+void HttplibTransport::Pool::GiveBack(std::unique_ptr<httplib::ClientImpl> client) {
+  std::lock_guard lock(mu);
+  if (idle.size() < kMaxIdleConnections) idle.push_back(std::move(client));
+}
+
+absl::StatusOr<HttpResponse> HttplibTransport::Pool::Exchange(const HttpRequest& request, const SecretString& authorization,
+                                                              absl::Duration read_timeout, const StreamCanceller* canceller,
+                                                              const std::function<bool(std::string_view)>* on_data) {
+  httplib::Request http;
+  http.method = request.method;
+  http.path = url.path + request.path;
+  http.headers = {{"Host", HostHeader(url)}, {"Accept", request.accept}, {"User-Agent", absl::StrCat("mcsa/", kVersion)}};
+  if (!request.content_type.empty()) http.headers.emplace("Content-Type", request.content_type);
+  if (!authorization.empty()) http.headers.emplace("Authorization", authorization.Reveal());
+  http.body = request.body.Reveal();
+
+  HttpResponse response;
+  std::string body;
+  bool too_large = false;
+  bool ended_by_caller = false;
+  const absl::Duration started = SystemClock().Monotonic();
+  http.response_handler = [&](const httplib::Response& head) {
+    response.status = head.status;
+    response.date = ParseDate(head.get_header_value("Date"));
+    int64_t seconds = 0;
+    if (absl::SimpleAtoi(head.get_header_value("Retry-After"), &seconds)) response.retry_after = absl::Seconds(seconds);
+    return true;
+  };
+  http.content_receiver = [&](const char* data, size_t size, uint64_t, uint64_t) {
+    if (on_data != nullptr && response.status == 200) {
+      ended_by_caller = !(*on_data)({data, size});
+      return !ended_by_caller;
+    }
+    // A server that sends a byte at a time resets the read timeout each time, so the whole is bounded here.
+    too_large = body.size() + size > kMaxResponseBytes;
+    if (too_large || SystemClock().Monotonic() - started > request.timeout) return false;
+    body.append(data, size);
+    return true;
+  };
+
+  std::unique_ptr<httplib::ClientImpl> client = Take();
+  if (client == nullptr) client = Make();
+  client->set_connection_timeout(absl::ToChronoMicroseconds(std::min(kConnectTimeout, request.timeout)));
+  client->set_read_timeout(absl::ToChronoMicroseconds(read_timeout));
+  client->set_write_timeout(absl::ToChronoMicroseconds(request.timeout));
+
+  // httplib blocks in a read for as long as the server is silent; only stop(), from another thread, ends that at once.
+  std::atomic<bool> finished = false;
+  std::thread watcher;
+  if (canceller != nullptr) {
+    watcher = std::thread([&] {
+      while (!finished && !canceller->Cancelled()) std::this_thread::sleep_for(absl::ToChronoMilliseconds(kCancelPoll));
+      // Again and again: a stop() between two of its steps would be lost.
+      while (!finished) {
+        client->stop();
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      }
+    });
+  }
+  httplib::Response http_response;
+  httplib::Error error = httplib::Error::Success;
+  const bool ok = client->send(http, http_response, error);
+  finished = true;
+  if (watcher.joinable()) watcher.join();
+  OPENSSL_cleanse(http.body.data(), http.body.size());
+  for (auto& [name, value] : http.headers) {
+    if (name == "Authorization") OPENSSL_cleanse(value.data(), value.size());
+  }
+
+  const std::string to = absl::StrCat(request.method, " to ", where(), " failed: ");
+  if (ok) {
+    GiveBack(std::move(client));
+    response.status = http_response.status;
+    response.body = SecretString(body);
+    OPENSSL_cleanse(body.data(), body.size());
+    return response;
+  }
+  if (ended_by_caller) return response;
+  if (too_large) return absl::ResourceExhaustedError(absl::StrCat(to, "the answer is larger than ", kMaxResponseBytes, " bytes"));
+  if (canceller != nullptr && canceller->Cancelled()) return absl::CancelledError("cancelled");
+  const absl::Duration limit = std::min(read_timeout, request.timeout);
+  if (error == httplib::Error::ConnectionTimeout || (error == httplib::Error::Connection && SystemClock().Monotonic() - started >= kConnectTimeout) ||
+      SystemClock().Monotonic() - started >= limit) {
+    return absl::DeadlineExceededError(absl::StrCat(to, "no answer in time (", absl::FormatDuration(limit), ")"));
+  }
+  return absl::UnavailableError(absl::StrCat(to, Describe(error)));
+}
+
+absl::StatusOr<HttpResponse> HttplibTransport::Pool::ExchangeWithCredential(const HttpRequest& request, absl::Duration read_timeout,
+                                                                            const StreamCanceller* canceller,
+                                                                            const std::function<bool(std::string_view)>* on_data) {
+  if (request.bearer) {
+    return Exchange(request, BearerAuthorization(*request.bearer), read_timeout, canceller, on_data);
+  }
+  absl::StatusOr<SecretString> authorization = credential->Authorization();
+  if (!authorization.ok()) return authorization.status();
+  absl::StatusOr<HttpResponse> response = Exchange(request, *authorization, read_timeout, canceller, on_data);
+  if (!response.ok() || response->status != 401 || !credential->Invalidate()) return response;
+  authorization = credential->Authorization();
+  if (!authorization.ok()) return authorization.status();
+  return Exchange(request, *authorization, read_timeout, canceller, on_data);
+}
+
+HttplibTransport::HttplibTransport(std::unique_ptr<Pool> pool) : pool_(std::move(pool)) {}
+HttplibTransport::~HttplibTransport() = default;
+
+absl::StatusOr<std::unique_ptr<HttplibTransport>> HttplibTransport::Create(HttplibOptions options,
+                                                                           std::unique_ptr<CredentialSource> credential) {
+  auto pool = std::make_unique<Pool>();
+  absl::StatusOr<Url> url = ParseUrl(options.server, "the server");
+  if (!url.ok()) return url.status();
+  pool->url = *std::move(url);
+  if (!options.proxy_url.empty()) {
+    absl::StatusOr<Url> proxy = ParseUrl(options.proxy_url, "the proxy");
+    if (!proxy.ok()) return proxy.status();
+    pool->proxy = *std::move(proxy);
+  }
+  pool->options = std::move(options);
+  pool->credential = std::move(credential);
+  return std::unique_ptr<HttplibTransport>(new HttplibTransport(std::move(pool)));
+}
+
+absl::StatusOr<HttpResponse> HttplibTransport::Send(const HttpRequest& request) {
+  return pool_->ExchangeWithCredential(request, request.timeout, nullptr, nullptr);
+}
+
+absl::StatusOr<HttpResponse> HttplibTransport::Stream(const HttpRequest& request, absl::Duration idle_timeout,
+                                                      const StreamCanceller& canceller,
+                                                      const std::function<bool(std::string_view)>& on_data) {
+  return pool_->ExchangeWithCredential(request, idle_timeout, &canceller, &on_data);
+}
+
+}  // namespace k8s
