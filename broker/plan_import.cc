@@ -81,6 +81,14 @@ void ForgetToken(k8s::ImportStatus& status) {
   status.account_uid.clear();
 }
 
+// Whether every key of ours is there as it should be. Keys that somebody added are his.
+bool IsIntact(const std::map<std::string, k8s::SecretString>& wanted, const HeldSecret& held) {
+  return std::all_of(wanted.begin(), wanted.end(), [&](const auto& entry) {
+    const auto found = held.data.find(entry.first);
+    return found != held.data.end() && found->second == entry.second;
+  });
+}
+
 bool HoldsCredential(const Observed& observed) {
   if (!observed.secret) return false;
   const auto& data = observed.secret->data;
@@ -95,9 +103,6 @@ Plan Withdraw(const Observed& observed, const std::string& reason, const std::st
   ForgetToken(plan.status);
   if (HoldsCredential(observed)) {
     plan.action = Plan::Action::kRevoke;
-    k8s::RemoteCluster cluster = ClusterOf(observed);
-    if (cluster.server.empty()) cluster.server = observed.import.status.server;
-    plan.secret_data = k8s::BuildRevokedSecretData(cluster);
     if (!revoked_reason.empty()) {
       k8s::SetCondition(plan.status,
                         {.type = kRevoked,
@@ -194,7 +199,7 @@ Plan PlanImport(const Observed& observed) {
 
   Plan plan = StartPlan(observed);
   plan.secret_data = k8s::BuildSecretData(import.meta.name, ClusterOf(observed), observed.token->token);
-  if (plan.secret_data != observed.secret->data) {
+  if (!IsIntact(plan.secret_data, *observed.secret)) {
     plan.action = Plan::Action::kRewrite;
     plan.events.push_back({.warning = false,
                            .reason = "SecretRestored",
@@ -258,6 +263,11 @@ Plan PlanAfterMint(const Observed& observed, const absl::StatusOr<k8s::BoundToke
                            .note = absl::StrCat(account, " was created anew; its token was replaced")});
   }
   SetReady(plan, observed, true, "TokenIssued", absl::StrCat("Token of ", account, " issued"));
+  if (!observed.secret && !import.status.secret_names.empty()) {
+    plan.events.push_back({.warning = true,
+                           .reason = "SecretRestored",
+                           .note = "The Secret was deleted by somebody and was made again with a new token"});
+  }
   plan.events.push_back({.warning = false,
                          .reason = IsAlive(observed) ? "TokenRenewed" : "TokenIssued",
                          .note = absl::StrCat("Token ", minted->token_id, " of ", account, " until ", plan.status.expires_at)});

@@ -55,7 +55,6 @@ struct Observed {
   std::optional<HeldSecret> secret;
   std::optional<k8s::BoundToken> token;  // the one in `secret`, if it is well-formed
   absl::Duration token_age = absl::ZeroDuration();
-  bool secret_missing_since_issue = false;
   absl::Time now;  // the wall clock, for conditions and times that people read
 };
 
@@ -69,8 +68,8 @@ struct Plan {
   enum class Action {
     kNone,
     kMint,     // request a token of `lifetime`, then PlanAfterMint
-    kRewrite,  // write `secret_data`: the same token in a healed or re-addressed Secret
-    kRevoke,   // write `secret_data`: without any credential
+    kRewrite,  // write `secret_data`: a new token, or the same in a healed or re-addressed Secret
+    kRevoke,   // remove the keys that hold a credential
   };
   Action action = Action::kNone;
   absl::Duration lifetime = absl::ZeroDuration();

@@ -7,7 +7,6 @@
 #include <string_view>
 
 #include "k8s/core/kubeconfig.h"
-#include "k8s/core/names.h"
 
 namespace k8s {
 namespace {
@@ -35,20 +34,16 @@ std::map<std::string, SecretString> BuildSecretData(const std::string& import_na
                         .server = cluster.server,
                         .ca_bundle = cluster.ca_bundle,
                         .namespace_name = cluster.namespace_name};
-  std::map<std::string, SecretString> data = BuildRevokedSecretData(cluster);
-  data.emplace(kTokenKey, token);
+  std::map<std::string, SecretString> data{{kServerKey, SecretString(cluster.server)},
+                                           {kCaKey, SecretString(cluster.ca_bundle)},
+                                           {kNamespaceKey, SecretString(cluster.namespace_name)},
+                                           {kTokenKey, token}};
   entry.token_file = absl::StrCat(kImportsDirectory, "/", import_name, "/", kTokenKey);
   data.emplace(kConfigKey, BuildKubeconfig(entry));
   entry.token_file.clear();
   entry.token = token;
   data.emplace(kConfigInlineKey, BuildKubeconfig(entry));
   return data;
-}
-
-std::map<std::string, SecretString> BuildRevokedSecretData(const RemoteCluster& cluster) {
-  return {{kServerKey, SecretString(cluster.server)},
-          {kCaKey, SecretString(cluster.ca_bundle)},
-          {kNamespaceKey, SecretString(cluster.namespace_name)}};
 }
 
 Json BuildSecret(const ImportRef& import, const std::map<std::string, SecretString>& data,

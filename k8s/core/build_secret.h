@@ -5,6 +5,7 @@
 #include <string>
 
 #include "k8s/core/json.h"
+#include "k8s/core/names.h"
 #include "k8s/core/object.h"
 #include "k8s/core/secret_string.h"
 
@@ -28,12 +29,12 @@ struct ImportRef {
 // an import that was deleted and made again, so that two of them never share a Secret.
 std::string SecretName(const std::string& import_name, const std::string& import_uid);
 
+// The keys that hold a credential, and go when it is withdrawn.
+inline constexpr const char* kCredentialKeys[] = {kTokenKey, kConfigKey, kConfigInlineKey};
+
 // The six keys of an import's Secret (names.h), as plain values.
 std::map<std::string, SecretString> BuildSecretData(const std::string& import_name, const RemoteCluster& cluster,
                                                     const SecretString& token);
-
-// The keys that remain when the token is withdrawn: all that is no credential.
-std::map<std::string, SecretString> BuildRevokedSecretData(const RemoteCluster& cluster);
 
 // The Secret as an object for server-side apply: `data` in base64, owned by the import. Holds the token.
 // `secret_uid`, unless empty, makes the apply fail on any other Secret of that name.

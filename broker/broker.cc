@@ -1,0 +1,212 @@
+#include "broker/broker.h"
+
+#include <absl/random/random.h>
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "k8s/api/clock.h"
+#include "k8s/api/log.h"
+#include "k8s/core/names.h"
+
+namespace broker {
+namespace {
+
+constexpr absl::Duration kSyncTimeout = absl::Minutes(2);
+constexpr size_t kMaxWorkers = 256;
+// Most sources answer a TokenRequest in 5 ms; this many at once is what one API server does well (facts in DESIGN.md).
+constexpr int kLaneLimit = 8;
+// Beyond this many single watches, the cluster-wide form of the rights is the right one.
+constexpr size_t kMaxServedNamespaces = 500;
+
+void LogWatch(const char* what, const absl::Status& status) {
+  if (!status.ok()) k8s::Log(k8s::LogLevel::kWarn, "cannot watch; will try again", {{"what", what}, {"error", std::string(status.message())}});
+}
+
+void LogBadObject(const k8s::ObjectKey& key, const absl::Status& status) {
+  k8s::Log(k8s::LogLevel::kError, "ignored an object that is malformed", {{"object", k8s::ToString(key)}, {"error", std::string(status.message())}});
+}
+
+// Our own status writes come back as changes; only what a user or an admin changed wants work.
+bool WantsWork(const k8s::ServiceAccountImport& before, const k8s::ServiceAccountImport& after) {
+  return before.meta.uid != after.meta.uid || before.meta.generation != after.meta.generation ||
+         before.meta.annotations != after.meta.annotations || before.meta.labels != after.meta.labels ||
+         before.meta.being_deleted != after.meta.being_deleted;
+}
+
+absl::StatusOr<k8s::ObjectMeta> ParseNamespace(const k8s::Json& object) { return k8s::ParseObjectMeta(object); }
+
+}  // namespace
+
+Broker::Broker(const k8s::Client& target, const Options& options, k8s::Environment environment, Metrics& metrics)
+    : options_(options),
+      metrics_(metrics),
+      queue_(k8s::SystemClock(), {.lane_limit = kLaneLimit}),
+      sources_(std::move(environment), k8s::SystemClock(),
+               {.on_account = [this](const std::string& cluster, const k8s::ObjectKey& account) { EnqueueAccount(cluster, account); },
+                .on_state = [this](const std::string& cluster) { EnqueueAll("", cluster); }}),
+      events_(target, k8s::SystemClock(), k8s::kBrokerName, options.identity),
+      imports_(
+          target, k8s::kImports, "", {}, &k8s::ParseServiceAccountImport,
+          [this](const k8s::ObjectKey& key, const ImportPointer& before, const ImportPointer& after) { OnImport(key, before, after); },
+          [](const absl::Status& status) { LogWatch("imports", status); },
+          [](const k8s::ObjectKey& key, const absl::Status& status) { LogBadObject(key, status); }),
+      policies_(
+          target, k8s::kImportPolicies, "", {}, &k8s::ParseImportPolicy, [this](const auto&, const auto&, const auto&) { EnqueueAll(); },
+          [](const absl::Status& status) { LogWatch("policies", status); },
+          [](const k8s::ObjectKey& key, const absl::Status& status) { LogBadObject(key, status); }),
+      namespaces_(
+          target, k8s::kNamespaces, "", {.metadata_only = true}, &ParseNamespace,
+          [this](const k8s::ObjectKey& key, const auto& before, const auto& after) {
+            if (before == nullptr || after == nullptr || before->labels != after->labels) EnqueueAll(key.name);
+          },
+          [](const absl::Status& status) { LogWatch("namespaces", status); },
+          [](const k8s::ObjectKey& key, const absl::Status& status) { LogBadObject(key, status); }),
+      reconciler_({.target = target,
+                   .own_namespace = options_.own_namespace,
+                   .imports = imports_.store(),
+                   .policies = policies_.store(),
+                   .namespaces = namespaces_.store(),
+                   .secrets = secrets_,
+                   .sources = sources_,
+                   .events = events_,
+                   .metrics = metrics_,
+                   .clock = k8s::SystemClock(),
+                   .is_leader = [this] { return election_->IsLeader(); }}),
+      secrets_(
+          target, k8s::kSecrets, absl::StrCat(k8s::kManagedByLabel, "=", k8s::kManagedByValue), kMaxServedNamespaces,
+          [this](const k8s::ObjectKey&, const auto& before, const auto& after) { OnSecret(before, after); },
+          [this](const std::string& namespace_name) { EnqueueAll(namespace_name); }) {
+  election_ = std::make_unique<k8s::LeaseElection>(target, k8s::ObjectKey{options_.own_namespace, k8s::kBrokerName}, options_.identity,
+                                                   options_.lease, k8s::SystemClock(), [this](bool leads) { OnLeader(leads); });
+}
+
+Broker::~Broker() {
+  Stop();
+  std::vector<std::thread> workers;
+  {
+    std::lock_guard lock(mu_);
+    workers.swap(workers_);
+  }
+  for (std::thread& worker : workers) worker.join();
+  election_.reset();  // gives the Lease back, now that nothing writes any more
+  sources_.Clear();   // their watches call back into what goes next
+}
+
+void Broker::AddSource(const std::string& cluster, const k8s::ClusterAccess& access) { sources_.Set(cluster, access); }
+
+absl::Status Broker::Run() {
+  if (!imports_.WaitForSync(kSyncTimeout) || !policies_.WaitForSync(kSyncTimeout) || !namespaces_.WaitForSync(kSyncTimeout)) {
+    return absl::UnavailableError("the target's imports, policies and namespaces could not be listed; the log says why");
+  }
+  ready_ = true;
+  while (!stopping_) {
+    GrowWorkers();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return absl::OkStatus();
+}
+
+void Broker::Stop() {
+  stopping_ = true;
+  queue_.ShutDown();
+}
+
+void Broker::UpdateMetrics() {
+  size_t ready = 0;
+  const auto imports = imports_.store().List();
+  for (const auto& import : imports) {
+    const k8s::Condition* condition = k8s::FindCondition(import->status, "Ready");
+    ready += condition != nullptr && condition->status;
+  }
+  metrics_.SetImports(ready, imports.size() - ready);
+  metrics_.SetQueueDepth(queue_.depth());
+  for (const std::string& cluster : sources_.Names()) {
+    const auto source = sources_.Find(cluster);
+    metrics_.SetSource(cluster, source.ok() && (*source)->View().state == SourceView::State::kReady);
+  }
+}
+
+void Broker::OnImport(const k8s::ObjectKey& key, const ImportPointer& before, const ImportPointer& after) {
+  const auto account_of = [](const k8s::ServiceAccountImport& import) {
+    return AccountKey(import.spec.cluster_name, import.spec.namespace_name, import.spec.name);
+  };
+  {
+    std::lock_guard lock(mu_);
+    if (before != nullptr) {
+      const auto entry = imports_of_account_.find(account_of(*before));
+      if (entry != imports_of_account_.end() && entry->second.erase(key) > 0 && entry->second.empty()) imports_of_account_.erase(entry);
+    }
+    if (after != nullptr) imports_of_account_[account_of(*after)].insert(key);
+  }
+  const bool was_source = before != nullptr && IsSourceCredential(*before, options_.own_namespace);
+  const bool is_source = after != nullptr && IsSourceCredential(*after, options_.own_namespace);
+  if (was_source && !is_source) {
+    sources_.Remove(before->spec.cluster_name);
+    metrics_.RemoveSource(before->spec.cluster_name);
+  }
+  if (after != nullptr && before != nullptr && !WantsWork(*before, *after)) return;
+  queue_.Add(key, after != nullptr ? after->spec.cluster_name : before->spec.cluster_name);
+}
+
+void Broker::OnSecret(const k8s::ScopedWatch::Pointer& before, const k8s::ScopedWatch::Pointer& after) {
+  const k8s::ObjectMeta& secret = after != nullptr ? *after : *before;
+  for (const k8s::OwnerReference& owner : secret.owners) {
+    if (owner.kind != k8s::kImportKind) continue;
+    if (after != nullptr && reconciler_.WroteIt(owner.uid, after->resource_version)) continue;
+    const k8s::ObjectKey key{secret.namespace_name, owner.name};
+    if (const auto import = imports_.store().Get(key)) queue_.Add(key, import->spec.cluster_name);
+  }
+}
+
+void Broker::OnLeader(bool leads) {
+  k8s::Log(k8s::LogLevel::kInfo, leads ? "this replica leads" : "this replica no longer leads", {{"identity", options_.identity}});
+  metrics_.SetLeader(leads);
+  if (!leads) return;
+  reconciler_.Reset();
+  EnqueueAll();
+}
+
+void Broker::EnqueueAll(const std::string& namespace_name, const std::string& cluster) {
+  for (const auto& import : imports_.store().List(namespace_name)) {
+    if (cluster.empty() || import->spec.cluster_name == cluster) queue_.Add(import->meta.key(), import->spec.cluster_name);
+  }
+}
+
+void Broker::EnqueueAccount(const std::string& cluster, const k8s::ObjectKey& account) {
+  std::lock_guard lock(mu_);
+  const auto imports = imports_of_account_.find({cluster, account.namespace_name, account.name});
+  if (imports == imports_of_account_.end()) return;
+  for (const k8s::ObjectKey& key : imports->second) queue_.Add(key, cluster);
+}
+
+void Broker::Work() {
+  absl::BitGen rng;
+  while (const std::optional<k8s::Workqueue::Item> item = queue_.Get()) {
+    const Requeue requeue = reconciler_.Reconcile(item->key);
+    switch (requeue.how) {
+      case Requeue::How::kNever:
+        queue_.Forget(item->key);
+        metrics_.CountReconcile("done");
+        break;
+      case Requeue::How::kAfter:
+        queue_.Forget(item->key);
+        queue_.AddAfter(item->key, item->lane, requeue.after);
+        metrics_.CountReconcile("done");
+        break;
+      case Requeue::How::kBackOff:
+        queue_.AddWithBackoff(item->key, item->lane, absl::Uniform(rng, 0.0, 1.0));
+        metrics_.CountReconcile("retry");
+    }
+    queue_.Done(item->key);
+  }
+}
+
+void Broker::GrowWorkers() {
+  const size_t wanted = std::min(kMaxWorkers, queue_.lanes() * kLaneLimit);
+  std::lock_guard lock(mu_);
+  while (workers_.size() < wanted) workers_.emplace_back([this] { Work(); });
+}
+
+}  // namespace broker

@@ -1,0 +1,86 @@
+#ifndef BROKER_BROKER_H_
+#define BROKER_BROKER_H_
+
+#include <absl/status/status.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include "broker/metrics.h"
+#include "broker/options.h"
+#include "broker/reconciler.h"
+#include "broker/source.h"
+#include "k8s/api/cluster_connection.h"
+#include "k8s/api/event_recorder.h"
+#include "k8s/api/informer.h"
+#include "k8s/api/lease_election.h"
+#include "k8s/api/scoped_watch.h"
+#include "k8s/api/workqueue.h"
+
+namespace broker {
+
+// The broker of one target cluster: watches, queue, workers, election, and the Reconciler that they feed.
+//
+// A change never carries its content: watches put keys into the queue, and the Reconciler reads what is true by then.
+class Broker {
+ public:
+  // Borrows `target`. Starts to watch at once.
+  Broker(const k8s::Client& target, const Options& options, k8s::Environment environment, Metrics& metrics);
+  ~Broker();
+
+  // Registers a source from outside the cluster: a context of the kubeconfig.
+  void AddSource(const std::string& cluster, const k8s::ClusterAccess& access);
+
+  // Waits until everything is listed, then works until Stop(). UNAVAILABLE: the target could not be listed.
+  absl::Status Run();
+  void Stop();  // thread-safe
+
+  // Whether all lists are there.
+  bool IsReady() const { return ready_; }
+
+  void UpdateMetrics();
+
+ private:
+  using ImportPointer = k8s::InformerStore<k8s::ServiceAccountImport>::Pointer;
+  using AccountKey = std::tuple<std::string, std::string, std::string>;  // cluster, namespace, name
+
+  void OnImport(const k8s::ObjectKey& key, const ImportPointer& before, const ImportPointer& after);
+  void OnSecret(const k8s::ScopedWatch::Pointer& before, const k8s::ScopedWatch::Pointer& after);
+  void OnLeader(bool leads);
+  void EnqueueAll(const std::string& namespace_name = "", const std::string& cluster = "");
+  void EnqueueAccount(const std::string& cluster, const k8s::ObjectKey& account);
+  void Work();
+  void GrowWorkers();
+
+  const Options options_;
+  Metrics& metrics_;
+  k8s::Workqueue queue_;
+  std::atomic<bool> ready_ = false;
+  std::atomic<bool> stopping_ = false;
+
+  std::mutex mu_;
+  std::map<AccountKey, std::set<k8s::ObjectKey>> imports_of_account_;  // guarded by mu_
+  std::vector<std::thread> workers_;                                   // guarded by mu_
+
+  // Each starts threads that call back into those above it, so the order counts: made downwards, torn down upwards.
+  SourceRegistry sources_;
+  k8s::EventRecorder events_;
+  k8s::Informer<k8s::ServiceAccountImport> imports_;
+  k8s::Informer<k8s::ImportPolicy> policies_;
+  k8s::Informer<k8s::ObjectMeta> namespaces_;
+  Reconciler reconciler_;
+  k8s::ScopedWatch secrets_;
+  std::unique_ptr<k8s::LeaseElection> election_;
+};
+
+}  // namespace broker
+
+#endif  // BROKER_BROKER_H_

@@ -1,0 +1,56 @@
+#include "broker/options.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "k8s/core/names.h"
+#include "k8s/core/version.h"
+
+namespace broker {
+namespace {
+
+std::string HostName() {
+  char name[256] = "";
+  gethostname(name, sizeof(name) - 1);
+  return name;
+}
+
+}  // namespace
+
+std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
+  CLI::App app{
+      "Keeps a Secret with a short-lived, renewed credential for each ServiceAccountImport.\n"
+      "In a pod it uses the pod's own account. Elsewhere it uses a kubeconfig: --target-context is the cluster whose\n"
+      "imports it serves, and every other context is a source of that name.\n\n"
+      "Example: mcsa-broker --target-context=cluster1 --metrics-address=127.0.0.1:8080\n",
+      "mcsa-broker"};
+  int64_t lease_seconds = absl::ToInt64Seconds(options.lease.lease_duration);
+  options.own_namespace = k8s::kBrokerNamespace;
+  options.log_level = "info";
+  app.add_option("--kubeconfig", options.kubeconfig, "kubeconfig file, or a colon list; default KUBECONFIG, then ~/.kube/config");
+  app.add_option("--target-context", options.target_context, "context whose imports are served; default the current one");
+  app.add_option("--namespace", options.own_namespace, "the broker's own namespace, of its Lease and sources")->capture_default_str();
+  app.add_option("--identity", options.identity, "name of this replica in the Lease; default host name and process id");
+  app.add_option("--metrics-address", options.metrics_address, "host:port of /metrics, /healthz and /readyz; default none");
+  app.add_option("--lease-duration", lease_seconds, "seconds after which another replica takes over from a silent leader")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+  app.add_option("--log-level", options.log_level, "debug, info, warn or error")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+      ->capture_default_str();
+  app.set_version_flag("--version", k8s::kVersion);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  // As client-go's defaults relate: 15 s, 10 s, 2 s.
+  options.lease.lease_duration = absl::Seconds(lease_seconds);
+  options.lease.renew_deadline = options.lease.lease_duration * 2 / 3;
+  options.lease.retry_period = options.lease.lease_duration * 2 / 15;
+  if (options.identity.empty()) options.identity = HostName() + "_" + std::to_string(getpid());
+  return std::nullopt;
+}
+
+}  // namespace broker

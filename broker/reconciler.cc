@@ -1,0 +1,275 @@
+#include "broker/reconciler.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "k8s/api/log.h"
+#include "k8s/core/names.h"
+#include "k8s/core/refresh_schedule.h"
+
+namespace broker {
+namespace {
+
+// How often a source is asked about a token whose account nobody may watch.
+constexpr absl::Duration kReviewInterval = absl::Minutes(1);
+// How soon to look again while the first list of Secrets is under way.
+constexpr absl::Duration kSyncRetry = absl::Milliseconds(50);
+
+k8s::ObjectKey AccountOf(const k8s::ServiceAccountImport& import) { return {import.spec.namespace_name, import.spec.name}; }
+
+std::string Text(const absl::Status& status) { return std::string(status.message()); }
+
+}  // namespace
+
+bool IsSourceCredential(const k8s::ServiceAccountImport& import, const std::string& own_namespace) {
+  const auto label = import.meta.labels.find(k8s::kSourceClusterLabel);
+  return import.meta.namespace_name == own_namespace && label != import.meta.labels.end() && label->second == "true";
+}
+
+Requeue Reconciler::Reconcile(const k8s::ObjectKey& key) {
+  const auto import = deps_.imports.Get(key);
+  if (import == nullptr || import->meta.being_deleted) {
+    std::lock_guard lock(mu_);
+    if (const auto uid = uids_.extract(key)) written_.erase(uid.mapped());
+    return {};
+  }
+  if (!deps_.is_leader()) return {};  // every import is looked at when this replica starts to lead
+
+  absl::StatusOr<Observed> observed = Gather(*import);
+  if (absl::IsUnavailable(observed.status())) return {.how = Requeue::How::kAfter, .after = kSyncRetry};
+  if (!observed.ok()) {
+    k8s::Log(k8s::LogLevel::kWarn, "cannot read what belongs to an import; will try again",
+             {{"import", k8s::ToString(key)}, {"error", Text(observed.status())}});
+    return {.how = Requeue::How::kBackOff};
+  }
+  Plan plan = PlanImport(*observed);
+  if (plan.action == Plan::Action::kMint) plan = Mint(*observed, plan.lifetime);
+  if (absl::Status status = Apply(*observed, plan); !status.ok()) {
+    k8s::Log(k8s::LogLevel::kWarn, "cannot write what an import needs; will try again",
+             {{"import", k8s::ToString(key)}, {"error", Text(status)}});
+    return {.how = Requeue::How::kBackOff};
+  }
+  if (plan.back_off) return {.how = Requeue::How::kBackOff};
+  absl::Duration after = plan.requeue_after;
+  if (observed->account.state == AccountView::State::kNotWatched && after > absl::ZeroDuration()) after = std::min(after, kReviewInterval);
+  if (after == absl::ZeroDuration()) return {};
+  return {.how = Requeue::How::kAfter, .after = after};
+}
+
+absl::StatusOr<Observed> Reconciler::Gather(const k8s::ServiceAccountImport& import) {
+  Observed observed{.import = import};
+  observed.now = deps_.clock.Now();
+  observed.is_source_credential = IsSourceCredential(import, deps_.own_namespace);
+  const std::optional<Written> written = FindWritten(import.meta.uid);
+  if (written) observed.import.status = written->status;
+
+  switch (deps_.secrets.StateOf(import.meta.namespace_name)) {
+    case k8s::ScopedWatch::State::kStarting:
+      return absl::UnavailableError("Secrets are not listed yet");
+    case k8s::ScopedWatch::State::kForbidden:
+      observed.secret_access = absl::PermissionDeniedError("no right to Secrets");
+      break;
+    case k8s::ScopedWatch::State::kSynced:
+    case k8s::ScopedWatch::State::kFailing:
+      GatherSecret(observed, written);
+  }
+  if (!observed.secret_access.ok() && !absl::IsPermissionDenied(observed.secret_access)) return observed.secret_access;
+  if (observed.is_source_credential) {
+    RegisterSource(observed, observed.secret ? observed.secret->data : std::map<std::string, k8s::SecretString>());
+  }
+  GatherSource(observed, written);
+
+  std::vector<k8s::ImportPolicy> policies;
+  bool counts_imports = false;
+  for (const auto& policy : deps_.policies.List()) {
+    policies.push_back(*policy);
+    for (const k8s::PolicyRule& rule : policy->rules) counts_imports |= rule.max_imports > 0;
+  }
+  int64_t rank = 0;
+  if (counts_imports) {
+    for (const auto& other : deps_.imports.List(import.meta.namespace_name)) {
+      rank += std::pair(other->meta.created_at, other->meta.name) < std::pair(import.meta.created_at, import.meta.name);
+    }
+  }
+  const auto own_namespace = deps_.namespaces.Get({"", import.meta.namespace_name});
+  observed.policy = k8s::DecideImport(import, own_namespace ? own_namespace->labels : std::map<std::string, std::string>(), rank, policies);
+  return observed;
+}
+
+void Reconciler::GatherSecret(Observed& observed, const std::optional<Written>& written) {
+  const k8s::ObjectMeta& meta = observed.import.meta;
+  const k8s::ObjectKey key{meta.namespace_name, k8s::SecretName(meta.name, meta.uid)};
+  // The watch is asked first because a new import has no Secret, and that answer costs nothing. It may not yet show what
+  // this replica wrote itself.
+  if (!written && deps_.secrets.Get(key) == nullptr) return;
+  absl::StatusOr<k8s::Json> secret = deps_.target.Get(k8s::kSecrets, key);
+  if (absl::IsNotFound(secret.status())) return;
+  if (!secret.ok()) {
+    observed.secret_access = secret.status();
+    return;
+  }
+  observed.secret = HeldSecret{.meta = k8s::ParseObjectMeta(*secret), .data = k8s::ParseSecretData(*secret)};
+  const auto token = observed.secret->data.find(k8s::kTokenKey);
+  if (token == observed.secret->data.end()) return;
+  if (absl::StatusOr<k8s::BoundToken> parsed = k8s::ParseBoundToken(token->second); parsed.ok()) {
+    observed.token = *std::move(parsed);
+    const absl::Duration asked = observed.is_source_credential ? observed.token->lifetime : observed.import.spec.expiration;
+    observed.token->lifetime = std::min(observed.token->lifetime, asked);
+  }
+}
+
+void Reconciler::GatherSource(Observed& observed, const std::optional<Written>& written) {
+  absl::StatusOr<std::shared_ptr<Source>> source = deps_.sources.Find(observed.import.spec.cluster_name);
+  absl::Time server_now = deps_.clock.Now();
+  if (source.ok()) {
+    observed.source = (*source)->View();
+    observed.account = (*source)->Account(AccountOf(observed.import));
+    server_now = (*source)->ServerNow();
+  } else if (!absl::IsNotFound(source.status())) {
+    observed.source = {.state = SourceView::State::kUnusable, .error = Text(source.status())};
+  }
+  if (!observed.token) return;
+
+  const bool received_here = written && written->token_id == observed.token->token_id;
+  const absl::Duration now = deps_.clock.Monotonic();
+  observed.token_age = k8s::TokenAge(*observed.token, received_here ? now - written->received_at : absl::InfiniteDuration(), server_now);
+
+  if (observed.account.state != AccountView::State::kNotWatched || observed.source.state != SourceView::State::kReady) return;
+  if (written && now - written->reviewed_at < kReviewInterval) return;
+  const absl::Status review = (*source)->Review(observed.token->token);
+  // A refused token is as good as none: the TokenRequest that follows tells why.
+  if (absl::IsUnauthenticated(review)) observed.token.reset();
+  if (review.ok()) UpdateWritten(observed.import, [&](Written& record) { record.reviewed_at = now; });
+}
+
+Plan Reconciler::Mint(const Observed& observed, absl::Duration lifetime) {
+  const k8s::ImportSpec& spec = observed.import.spec;
+  absl::StatusOr<std::shared_ptr<Source>> source = deps_.sources.Find(spec.cluster_name);
+  if (!source.ok()) return PlanAfterMint(observed, absl::UnavailableError("the source was removed meanwhile"));
+  const absl::Duration started = deps_.clock.Monotonic();
+  absl::StatusOr<k8s::BoundToken> token = (*source)->Mint(AccountOf(observed.import), spec.audiences, lifetime);
+  const absl::Duration received = deps_.clock.Monotonic();
+  deps_.metrics.CountTokenRequest(spec.cluster_name, token.status(), received - started);
+  if (token.ok()) {
+    k8s::Audit("TokenIssued", {{"import", k8s::ToString(observed.import.meta.key())},
+                               {"importUid", observed.import.meta.uid},
+                               {"cluster", spec.cluster_name},
+                               {"account", k8s::ToString(AccountOf(observed.import))},
+                               {"tokenId", token->token_id},
+                               {"expiresAt", k8s::ToRfc3339(token->expires_at)},
+                               {"rule", observed.is_source_credential ? "source-credential" : observed.policy.rule}});
+    UpdateWritten(observed.import, [&](Written& record) {
+      record.token_id = token->token_id;
+      record.received_at = record.reviewed_at = received;
+    });
+    if (observed.is_source_credential) deps_.metrics.SetSourceCredentialEnd(spec.cluster_name, token->expires_at);
+  }
+  return PlanAfterMint(observed, token);
+}
+
+absl::Status Reconciler::Apply(const Observed& observed, Plan& plan) {
+  const k8s::ObjectMeta& meta = observed.import.meta;
+  // The import may be gone since it was read, and a TokenRequest takes its time.
+  const auto current = deps_.imports.Get(meta.key());
+  if (current == nullptr || current->meta.uid != meta.uid || !deps_.is_leader()) return absl::OkStatus();
+
+  if (plan.action != Plan::Action::kNone) {
+    if (absl::Status status = ApplySecret(observed, plan); !status.ok()) {
+      Plan failed = PlanAfterSecretError(observed, status);
+      if (failed.back_off) return status;
+      plan = std::move(failed);
+    }
+  }
+  if (plan.status != observed.import.status || plan.status != current->status) {
+    absl::StatusOr<k8s::Json> written =
+        deps_.target.Apply(k8s::kImports, k8s::BuildImportStatus(meta, plan.status), k8s::kFieldManager, "status");
+    // Deleted, or deleted and made again: then this status belongs to nothing.
+    if (absl::IsNotFound(written.status()) || absl::IsFailedPrecondition(written.status()) || absl::IsAborted(written.status())) return absl::OkStatus();
+    if (!written.ok()) return written.status();
+    UpdateWritten(observed.import, [&](Written& record) { record.status = plan.status; });
+  }
+  for (const Event& event : plan.events) {
+    deps_.events.Record({.api_version = k8s::kApiVersion, .kind = k8s::kImportKind, .key = meta.key(), .uid = meta.uid},
+                        {.warning = event.warning, .reason = event.reason, .action = "Reconcile", .note = event.note});
+    k8s::Log(event.warning ? k8s::LogLevel::kWarn : k8s::LogLevel::kInfo, event.reason,
+             {{"import", k8s::ToString(meta.key())}, {"note", event.note}});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Reconciler::ApplySecret(const Observed& observed, const Plan& plan) {
+  const k8s::ObjectMeta& meta = observed.import.meta;
+  const std::string uid = observed.secret ? observed.secret->meta.uid : "";
+  absl::StatusOr<k8s::Json> written;
+  if (plan.action == Plan::Action::kRevoke) {
+    // A merge patch, because an apply would leave a key that somebody else has written too.
+    k8s::JsonObject data;
+    for (const char* key : k8s::kCredentialKeys) data[key] = nullptr;
+    written = deps_.target.MergePatch(k8s::kSecrets, observed.secret->meta.key(),
+                                      k8s::JsonObject{{"metadata", k8s::JsonObject{{"uid", uid}}}, {"data", std::move(data)}});
+    k8s::Audit("TokenRevoked", {{"import", k8s::ToString(meta.key())}, {"importUid", meta.uid}, {"tokenId", observed.token ? observed.token->token_id : ""}});
+  } else {
+    const k8s::ImportRef ref{.namespace_name = meta.namespace_name, .name = meta.name, .uid = meta.uid};
+    written = deps_.target.Apply(k8s::kSecrets, k8s::BuildSecret(ref, plan.secret_data, uid), k8s::kFieldManager);
+  }
+  if (!written.ok()) return written.status();
+  const std::string version = k8s::StringAt(*written, {"metadata", "resourceVersion"});
+  UpdateWritten(observed.import, [&](Written& record) { record.secret_version = version; });
+  if (observed.is_source_credential && plan.action == Plan::Action::kRewrite) RegisterSource(observed, plan.secret_data);
+  const std::vector<std::string>& before = observed.import.status.secret_names;
+  if (!before.empty() && before != plan.status.secret_names) DeletePredecessorSecrets(observed.import);
+  return absl::OkStatus();
+}
+
+void Reconciler::DeletePredecessorSecrets(const k8s::ServiceAccountImport& import) {
+  const k8s::ObjectMeta& meta = import.meta;
+  absl::StatusOr<k8s::ObjectList> secrets = deps_.target.List(
+      k8s::kSecrets, meta.namespace_name, {.label_selector = absl::StrCat(k8s::kImportNameKey, "=", meta.name), .metadata_only = true});
+  if (!secrets.ok()) return;  // nothing depends on it
+  for (const k8s::Json& item : secrets->items) {
+    const k8s::ObjectMeta secret = k8s::ParseObjectMeta(item);
+    const bool owned = std::any_of(secret.owners.begin(), secret.owners.end(),
+                                   [&](const k8s::OwnerReference& owner) { return owner.uid == meta.uid; });
+    if (!owned || secret.name == k8s::SecretName(meta.name, meta.uid)) continue;
+    const absl::Status deleted = deps_.target.Delete(k8s::kSecrets, secret.key(), secret.uid);
+    k8s::Log(k8s::LogLevel::kInfo, "deleted a Secret of the predecessor",
+             {{"import", k8s::ToString(meta.key())}, {"secret", secret.name}, {"error", Text(deleted)}});
+  }
+}
+
+void Reconciler::RegisterSource(const Observed& observed, const std::map<std::string, k8s::SecretString>& data) {
+  if (data.empty()) {
+    deps_.sources.Set(observed.import.spec.cluster_name, absl::FailedPreconditionError("it has no Secret yet"));
+  } else {
+    deps_.sources.Set(observed.import.spec.cluster_name, AccessFromSecretData(data));
+  }
+}
+
+bool Reconciler::WroteIt(const std::string& import_uid, const std::string& secret_resource_version) const {
+  const std::optional<Written> written = FindWritten(import_uid);
+  return written && written->secret_version == secret_resource_version;
+}
+
+void Reconciler::Reset() {
+  std::lock_guard lock(mu_);
+  written_.clear();
+  uids_.clear();
+}
+
+std::optional<Reconciler::Written> Reconciler::FindWritten(const std::string& uid) const {
+  std::lock_guard lock(mu_);
+  const auto found = written_.find(uid);
+  return found == written_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void Reconciler::UpdateWritten(const k8s::ServiceAccountImport& import, const std::function<void(Written&)>& change) {
+  std::lock_guard lock(mu_);
+  const auto [written, inserted] = written_.try_emplace(import.meta.uid);
+  if (inserted) written->second.status = import.status;
+  uids_[import.meta.key()] = import.meta.uid;
+  change(written->second);
+}
+
+}  // namespace broker
