@@ -21,11 +21,14 @@ constexpr int kLaneLimit = 8;
 constexpr size_t kMaxServedNamespaces = 500;
 
 void LogWatch(const char* what, const absl::Status& status) {
-  if (!status.ok()) k8s::Log(k8s::LogLevel::kWarn, "cannot watch; will try again", {{"what", what}, {"error", std::string(status.message())}});
+  if (!status.ok())
+    k8s::Log(k8s::LogLevel::kWarn, "cannot watch; will try again",
+             {{"what", what}, {"error", std::string(status.message())}});
 }
 
 void LogBadObject(const k8s::ObjectKey& key, const absl::Status& status) {
-  k8s::Log(k8s::LogLevel::kError, "ignored an object that is malformed", {{"object", k8s::ToString(key)}, {"error", std::string(status.message())}});
+  k8s::Log(k8s::LogLevel::kError, "ignored an object that is malformed",
+           {{"object", k8s::ToString(key)}, {"error", std::string(status.message())}});
 }
 
 // Our own status writes come back as changes; only what a user or an admin changed wants work.
@@ -35,7 +38,9 @@ bool WantsWork(const k8s::ServiceAccountImport& before, const k8s::ServiceAccoun
          before.meta.being_deleted != after.meta.being_deleted;
 }
 
-absl::StatusOr<k8s::ObjectMeta> ParseNamespace(const k8s::Json& object) { return k8s::ParseObjectMeta(object); }
+absl::StatusOr<k8s::ObjectMeta> ParseNamespace(const k8s::Json& object) {
+  return k8s::ParseObjectMeta(object);
+}
 
 }  // namespace
 
@@ -44,16 +49,20 @@ Broker::Broker(const k8s::Client& target, const Options& options, k8s::Environme
       metrics_(metrics),
       queue_(k8s::SystemClock(), {.lane_limit = kLaneLimit}),
       sources_(std::move(environment), k8s::SystemClock(),
-               {.on_account = [this](const std::string& cluster, const k8s::ObjectKey& account) { EnqueueAccount(cluster, account); },
+               {.on_account = [this](const std::string& cluster,
+                                     const k8s::ObjectKey& account) { EnqueueAccount(cluster, account); },
                 .on_state = [this](const std::string& cluster) { EnqueueAll("", cluster); }}),
       events_(target, k8s::SystemClock(), k8s::kBrokerName, options.identity),
       imports_(
           target, k8s::kImports, "", {}, &k8s::ParseServiceAccountImport,
-          [this](const k8s::ObjectKey& key, const ImportPointer& before, const ImportPointer& after) { OnImport(key, before, after); },
+          [this](const k8s::ObjectKey& key, const ImportPointer& before, const ImportPointer& after) {
+            OnImport(key, before, after);
+          },
           [](const absl::Status& status) { LogWatch("imports", status); },
           [](const k8s::ObjectKey& key, const absl::Status& status) { LogBadObject(key, status); }),
       policies_(
-          target, k8s::kImportPolicies, "", {}, &k8s::ParseImportPolicy, [this](const auto&, const auto&, const auto&) { EnqueueAll(); },
+          target, k8s::kImportPolicies, "", {}, &k8s::ParseImportPolicy,
+          [this](const auto&, const auto&, const auto&) { EnqueueAll(); },
           [](const absl::Status& status) { LogWatch("policies", status); },
           [](const k8s::ObjectKey& key, const absl::Status& status) { LogBadObject(key, status); }),
       namespaces_(
@@ -78,8 +87,9 @@ Broker::Broker(const k8s::Client& target, const Options& options, k8s::Environme
           target, k8s::kSecrets, absl::StrCat(k8s::kManagedByLabel, "=", k8s::kManagedByValue), kMaxServedNamespaces,
           [this](const k8s::ObjectKey&, const auto& before, const auto& after) { OnSecret(before, after); },
           [this](const std::string& namespace_name) { EnqueueAll(namespace_name); }) {
-  election_ = std::make_unique<k8s::LeaseElection>(target, k8s::ObjectKey{options_.own_namespace, k8s::kBrokerName}, options_.identity,
-                                                   options_.lease, k8s::SystemClock(), [this](bool leads) { OnLeader(leads); });
+  election_ = std::make_unique<k8s::LeaseElection>(target, k8s::ObjectKey{options_.own_namespace, k8s::kBrokerName},
+                                                   options_.identity, options_.lease, k8s::SystemClock(),
+                                                   [this](bool leads) { OnLeader(leads); });
 }
 
 Broker::~Broker() {
@@ -94,11 +104,15 @@ Broker::~Broker() {
   sources_.Clear();   // their watches call back into what goes next
 }
 
-void Broker::AddSource(const std::string& cluster, const k8s::ClusterAccess& access) { sources_.Set(cluster, access); }
+void Broker::AddSource(const std::string& cluster, const k8s::ClusterAccess& access) {
+  sources_.Set(cluster, access);
+}
 
 absl::Status Broker::Run() {
-  if (!imports_.WaitForSync(kSyncTimeout) || !policies_.WaitForSync(kSyncTimeout) || !namespaces_.WaitForSync(kSyncTimeout)) {
-    return absl::UnavailableError("the target's imports, policies and namespaces could not be listed; the log says why");
+  if (!imports_.WaitForSync(kSyncTimeout) || !policies_.WaitForSync(kSyncTimeout) ||
+      !namespaces_.WaitForSync(kSyncTimeout)) {
+    return absl::UnavailableError(
+        "the target's imports, policies and namespaces could not be listed; the log says why");
   }
   ready_ = true;
   while (!stopping_) {
@@ -136,7 +150,8 @@ void Broker::OnImport(const k8s::ObjectKey& key, const ImportPointer& before, co
     std::lock_guard lock(mu_);
     if (before != nullptr) {
       const auto entry = imports_of_account_.find(account_of(*before));
-      if (entry != imports_of_account_.end() && entry->second.erase(key) > 0 && entry->second.empty()) imports_of_account_.erase(entry);
+      if (entry != imports_of_account_.end() && entry->second.erase(key) > 0 && entry->second.empty())
+        imports_of_account_.erase(entry);
     }
     if (after != nullptr) imports_of_account_[account_of(*after)].insert(key);
   }
@@ -161,7 +176,8 @@ void Broker::OnSecret(const k8s::ScopedWatch::Pointer& before, const k8s::Scoped
 }
 
 void Broker::OnLeader(bool leads) {
-  k8s::Log(k8s::LogLevel::kInfo, leads ? "this replica leads" : "this replica no longer leads", {{"identity", options_.identity}});
+  k8s::Log(k8s::LogLevel::kInfo, leads ? "this replica leads" : "this replica no longer leads",
+           {{"identity", options_.identity}});
   metrics_.SetLeader(leads);
   if (!leads) return;
   reconciler_.Reset();
@@ -170,7 +186,8 @@ void Broker::OnLeader(bool leads) {
 
 void Broker::EnqueueAll(const std::string& namespace_name, const std::string& cluster) {
   for (const auto& import : imports_.store().List(namespace_name)) {
-    if (cluster.empty() || import->spec.cluster_name == cluster) queue_.Add(import->meta.key(), import->spec.cluster_name);
+    if (cluster.empty() || import->spec.cluster_name == cluster)
+      queue_.Add(import->meta.key(), import->spec.cluster_name);
   }
 }
 

@@ -28,7 +28,9 @@ class Server final : public HttpEndpoints {
     server_.Get("/metrics", [metrics = std::move(metrics)](const httplib::Request&, httplib::Response& response) {
       response.set_content(metrics(), "text/plain; version=0.0.4");
     });
-    server_.Get("/healthz", [](const httplib::Request&, httplib::Response& response) { response.set_content("ok\n", "text/plain"); });
+    server_.Get("/healthz", [](const httplib::Request&, httplib::Response& response) {
+      response.set_content("ok\n", "text/plain");
+    });
     server_.Get("/readyz", [ready = std::move(ready)](const httplib::Request&, httplib::Response& response) {
       const bool is_ready = ready();
       response.status = is_ready ? 200 : 503;
@@ -59,7 +61,8 @@ class Server final : public HttpEndpoints {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<HttpEndpoints>> HttpEndpoints::Start(const std::string& address, std::function<std::string()> metrics,
+absl::StatusOr<std::unique_ptr<HttpEndpoints>> HttpEndpoints::Start(const std::string& address,
+                                                                    std::function<std::string()> metrics,
                                                                     std::function<bool()> ready) {
   const size_t colon = address.rfind(':');
   int port = 0;

@@ -14,7 +14,8 @@ namespace broker {
 class HttpEndpoints {
  public:
   // `address`: "host:port", "[v6]:port" or ":port"; port 0 takes a free one. UNAVAILABLE: it cannot be bound.
-  static absl::StatusOr<std::unique_ptr<HttpEndpoints>> Start(const std::string& address, std::function<std::string()> metrics,
+  static absl::StatusOr<std::unique_ptr<HttpEndpoints>> Start(const std::string& address,
+                                                              std::function<std::string()> metrics,
                                                               std::function<bool()> ready);
   virtual ~HttpEndpoints() = default;
 

@@ -69,7 +69,8 @@ int main(int argc, char** argv) {
 
   broker::Metrics metrics;
   broker::Broker broker(*target->client, options, environment, metrics);
-  const std::string target_context = options.target_context.empty() ? kubeconfig.current_context : options.target_context;
+  const std::string target_context =
+      options.target_context.empty() ? kubeconfig.current_context : options.target_context;
   for (const auto& [name, source] : kubeconfig.contexts) {
     if (name == target_context) continue;
     if (k8s::IsDnsSubdomain(name)) {
@@ -91,7 +92,10 @@ int main(int argc, char** argv) {
     endpoints = *std::move(started);
   }
   Log(LogLevel::kInfo, "mcsa-broker started",
-      {{"version", k8s::kVersion}, {"target", access->server}, {"identity", options.identity}, {"metricsPort", endpoints ? std::to_string(endpoints->port()) : ""}});
+      {{"version", k8s::kVersion},
+       {"target", access->server},
+       {"identity", options.identity},
+       {"metricsPort", endpoints ? std::to_string(endpoints->port()) : ""}});
 
   std::thread stopper([&] {
     int signal_number = 0;

@@ -17,7 +17,8 @@ Metrics::Metrics()
                       .Name("mcsa_reconciles_total")
                       .Help("Imports looked at, by result: done, retry or dropped.")
                       .Register(registry_)),
-      imports_(prometheus::BuildGauge().Name("mcsa_imports").Help("Imports by whether they are ready.").Register(registry_)),
+      imports_(
+          prometheus::BuildGauge().Name("mcsa_imports").Help("Imports by whether they are ready.").Register(registry_)),
       source_reachable_(prometheus::BuildGauge()
                             .Name("mcsa_source_reachable")
                             .Help("1 if the source cluster answers, else 0.")
@@ -40,15 +41,22 @@ Metrics::Metrics()
 void Metrics::CountTokenRequest(const std::string& cluster, const absl::Status& status, absl::Duration took) {
   token_requests_.Add({{"cluster", cluster}, {"code", absl::StatusCodeToString(status.code())}}).Increment();
   token_request_seconds_
-      .Add({{"cluster", cluster}}, prometheus::Histogram::BucketBoundaries{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10})
+      .Add({{"cluster", cluster}},
+           prometheus::Histogram::BucketBoundaries{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10})
       .Observe(absl::ToDoubleSeconds(took));
 }
 
-void Metrics::CountReconcile(const std::string& result) { reconciles_.Add({{"result", result}}).Increment(); }
+void Metrics::CountReconcile(const std::string& result) {
+  reconciles_.Add({{"result", result}}).Increment();
+}
 
-void Metrics::SetLeader(bool leads) { leader_.Set(leads ? 1 : 0); }
+void Metrics::SetLeader(bool leads) {
+  leader_.Set(leads ? 1 : 0);
+}
 
-void Metrics::SetQueueDepth(size_t depth) { queue_depth_.Set(static_cast<double>(depth)); }
+void Metrics::SetQueueDepth(size_t depth) {
+  queue_depth_.Set(static_cast<double>(depth));
+}
 
 void Metrics::SetImports(size_t ready, size_t not_ready) {
   imports_.Add({{"ready", "true"}}).Set(static_cast<double>(ready));
@@ -68,6 +76,8 @@ void Metrics::SetSourceCredentialEnd(const std::string& cluster, absl::Time end)
   source_credential_end_.Add({{"cluster", cluster}}).Set(absl::ToDoubleSeconds(end - absl::UnixEpoch()));
 }
 
-std::string Metrics::Render() const { return prometheus::TextSerializer().Serialize(registry_.Collect()); }
+std::string Metrics::Render() const {
+  return prometheus::TextSerializer().Serialize(registry_.Collect());
+}
 
 }  // namespace broker

@@ -14,8 +14,8 @@
 
 namespace broker {
 
-// All metrics of the broker, named and explained in one place (docs/operations.md lists them). Labels are names of clusters
-// and words of ours, never of imports: their number would grow with the cluster. Thread-safe.
+// All metrics of the broker, named and explained in one place (docs/operations.md lists them). Labels are names of
+// clusters and words of ours, never of imports: their number would grow with the cluster. Thread-safe.
 class Metrics {
  public:
   Metrics();

@@ -28,12 +28,17 @@ std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
   int64_t lease_seconds = absl::ToInt64Seconds(options.lease.lease_duration);
   options.own_namespace = k8s::kBrokerNamespace;
   options.log_level = "info";
-  app.add_option("--kubeconfig", options.kubeconfig, "kubeconfig file, or a colon list; default KUBECONFIG, then ~/.kube/config");
-  app.add_option("--target-context", options.target_context, "context whose imports are served; default the current one");
-  app.add_option("--namespace", options.own_namespace, "the broker's own namespace, of its Lease and sources")->capture_default_str();
+  app.add_option("--kubeconfig", options.kubeconfig,
+                 "kubeconfig file, or a colon list; default KUBECONFIG, then ~/.kube/config");
+  app.add_option("--target-context", options.target_context,
+                 "context whose imports are served; default the current one");
+  app.add_option("--namespace", options.own_namespace, "the broker's own namespace, of its Lease and sources")
+      ->capture_default_str();
   app.add_option("--identity", options.identity, "name of this replica in the Lease; default host name and process id");
-  app.add_option("--metrics-address", options.metrics_address, "host:port of /metrics, /healthz and /readyz; default none");
-  app.add_option("--lease-duration", lease_seconds, "seconds after which another replica takes over from a silent leader")
+  app.add_option("--metrics-address", options.metrics_address,
+                 "host:port of /metrics, /healthz and /readyz; default none");
+  app.add_option("--lease-duration", lease_seconds,
+                 "seconds after which another replica takes over from a silent leader")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
   app.add_option("--log-level", options.log_level, "debug, info, warn or error")

@@ -19,8 +19,8 @@ struct Options {
   k8s::LeaseTiming lease;
 };
 
-// Parses the command line. If there is nothing left to do (--help, --version, a mistake), it has printed what there is to
-// say, and the result is the exit status instead.
+// Parses the command line. If there is nothing left to do (--help, --version, a mistake), it has printed what there is
+// to say, and the result is the exit status instead.
 std::optional<int> ParseOptions(int argc, char** argv, Options& options);
 
 }  // namespace broker

@@ -29,7 +29,9 @@ k8s::RemoteCluster ClusterOf(const Observed& observed) {
           .namespace_name = observed.import.spec.namespace_name};
 }
 
-bool IsAlive(const Observed& observed) { return observed.token && observed.token_age < observed.token->lifetime; }
+bool IsAlive(const Observed& observed) {
+  return observed.token && observed.token_age < observed.token->lifetime;
+}
 
 absl::Duration RefreshAgeOf(const Observed& observed, const k8s::BoundToken& token) {
   const absl::Duration age = k8s::RefreshAge(token);
@@ -164,8 +166,8 @@ Plan PlanImport(const Observed& observed) {
                     "delivery Broker is not supported by this version; set delivery to Secret", "");
   }
   if (!observed.is_source_credential && !observed.policy.allowed) {
-    return Withdraw(observed, "NotAllowedByPolicy", absl::StrCat("No policy allows this import: ", observed.policy.reason),
-                    "PolicyWithdrawn");
+    return Withdraw(observed, "NotAllowedByPolicy",
+                    absl::StrCat("No policy allows this import: ", observed.policy.reason), "PolicyWithdrawn");
   }
   if (observed.account.state == AccountView::State::kAbsent) {
     return Withdraw(observed, "RemoteServiceAccountNotFound", absl::StrCat(account, " does not exist; create it there"),
@@ -174,13 +176,14 @@ Plan PlanImport(const Observed& observed) {
   switch (observed.source.state) {
     case SourceView::State::kUnknown:
       return Unavailable(observed, "UnknownSourceCluster",
-                         absl::StrCat("No source cluster is registered as ", spec.cluster_name, "; run: kubemcsa bootstrap <this cluster> ",
-                                      spec.cluster_name));
+                         absl::StrCat("No source cluster is registered as ", spec.cluster_name,
+                                      "; run: kubemcsa bootstrap <this cluster> ", spec.cluster_name));
     case SourceView::State::kUnusable:
       // The broker's own credential renews with what it has, and only with that.
-      return Unavailable(observed, "SourceCredentialInvalid",
-                         absl::StrCat("The broker's credential for cluster ", spec.cluster_name, " is of no use (",
-                                      observed.source.error, "); run: kubemcsa bootstrap <this cluster> ", spec.cluster_name));
+      return Unavailable(
+          observed, "SourceCredentialInvalid",
+          absl::StrCat("The broker's credential for cluster ", spec.cluster_name, " is of no use (",
+                       observed.source.error, "); run: kubemcsa bootstrap <this cluster> ", spec.cluster_name));
     case SourceView::State::kUnreachable:
       return Unavailable(observed, "SourceUnreachable",
                          absl::StrCat("Cluster ", spec.cluster_name, " at ", observed.source.server,
@@ -224,26 +227,29 @@ Plan PlanAfterMint(const Observed& observed, const absl::StatusOr<k8s::BoundToke
     Plan plan;
     switch (minted.status().code()) {
       case absl::StatusCode::kNotFound:
-        plan = Withdraw(observed, "RemoteServiceAccountNotFound", absl::StrCat(account, " does not exist; create it there"),
-                        "RemoteServiceAccountDeleted");
+        plan = Withdraw(observed, "RemoteServiceAccountNotFound",
+                        absl::StrCat(account, " does not exist; create it there"), "RemoteServiceAccountDeleted");
         break;
       case absl::StatusCode::kPermissionDenied:
-        plan = Unavailable(observed, "TokenRequestForbidden",
-                           absl::StrCat("Cluster ", import.spec.cluster_name, " refuses a token of ", account, ": ", error));
+        plan = Unavailable(
+            observed, "TokenRequestForbidden",
+            absl::StrCat("Cluster ", import.spec.cluster_name, " refuses a token of ", account, ": ", error));
         break;
       case absl::StatusCode::kUnauthenticated:
-        plan = Unavailable(observed, "SourceCredentialInvalid",
-                           absl::StrCat("Cluster ", import.spec.cluster_name,
-                                        " does not accept the broker's credential; run: kubemcsa bootstrap <this cluster> ",
-                                        import.spec.cluster_name));
+        plan = Unavailable(
+            observed, "SourceCredentialInvalid",
+            absl::StrCat("Cluster ", import.spec.cluster_name,
+                         " does not accept the broker's credential; run: kubemcsa bootstrap <this cluster> ",
+                         import.spec.cluster_name));
         break;
       case absl::StatusCode::kUnavailable:
       case absl::StatusCode::kDeadlineExceeded:
-        plan = Unavailable(observed, "SourceUnreachable",
-                           absl::StrCat("TokenRequest for ", account, " failed: ", error));
+        plan =
+            Unavailable(observed, "SourceUnreachable", absl::StrCat("TokenRequest for ", account, " failed: ", error));
         break;
       default:
-        plan = Unavailable(observed, "TokenRequestFailed", absl::StrCat("TokenRequest for ", account, " failed: ", error));
+        plan =
+            Unavailable(observed, "TokenRequestFailed", absl::StrCat("TokenRequest for ", account, " failed: ", error));
     }
     plan.back_off = true;
     return plan;
@@ -254,7 +260,8 @@ Plan PlanAfterMint(const Observed& observed, const absl::StatusOr<k8s::BoundToke
   plan.secret_data = k8s::BuildSecretData(import.meta.name, ClusterOf(observed), minted->token);
   DescribeToken(plan, observed, *minted, absl::ZeroDuration());
   plan.status.next_renewal_at = k8s::ToRfc3339(observed.now + plan.requeue_after);
-  if (const auto request = import.meta.annotations.find(k8s::kRenewRequestedKey); request != import.meta.annotations.end()) {
+  if (const auto request = import.meta.annotations.find(k8s::kRenewRequestedKey);
+      request != import.meta.annotations.end()) {
     plan.status.renew_requested_at = request->second;
   }
   if (!import.status.account_uid.empty() && import.status.account_uid != minted->account_uid) {
@@ -268,9 +275,10 @@ Plan PlanAfterMint(const Observed& observed, const absl::StatusOr<k8s::BoundToke
                            .reason = "SecretRestored",
                            .note = "The Secret was deleted by somebody and was made again with a new token"});
   }
-  plan.events.push_back({.warning = false,
-                         .reason = IsAlive(observed) ? "TokenRenewed" : "TokenIssued",
-                         .note = absl::StrCat("Token ", minted->token_id, " of ", account, " until ", plan.status.expires_at)});
+  plan.events.push_back(
+      {.warning = false,
+       .reason = IsAlive(observed) ? "TokenRenewed" : "TokenIssued",
+       .note = absl::StrCat("Token ", minted->token_id, " of ", account, " until ", plan.status.expires_at)});
   return plan;
 }
 
@@ -279,10 +287,10 @@ Plan PlanAfterSecretError(const Observed& observed, const absl::Status& error) {
   const std::string& ns = observed.import.meta.namespace_name;
   if (error.code() == absl::StatusCode::kPermissionDenied) {
     SetReady(plan, observed, false, "NamespaceNotServed",
-             absl::StrCat("The broker has no right to Secrets in namespace ", ns,
-                          "; grant it: kubectl -n ", ns, " create rolebinding service-account-import-controller-secrets",
-                          " --clusterrole=service-account-import-controller-secrets --serviceaccount=", k8s::kBrokerNamespace,
-                          ":", k8s::kBrokerName));
+             absl::StrCat("The broker has no right to Secrets in namespace ", ns, "; grant it: kubectl -n ", ns,
+                          " create rolebinding service-account-import-controller-secrets",
+                          " --clusterrole=service-account-import-controller-secrets --serviceaccount=",
+                          k8s::kBrokerNamespace, ":", k8s::kBrokerName));
     plan.requeue_after = kNotServedRetry;
     return plan;
   }

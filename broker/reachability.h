@@ -17,9 +17,9 @@
 
 namespace broker {
 
-// Wraps a source's transport so that a dead cluster costs one connection attempt at a time, not one for each import: the
-// first call that cannot reach it closes the gate, further calls fail at once, and a thread of its own probes until the
-// server answers. Also learns the server's clock.
+// Wraps a source's transport so that a dead cluster costs one connection attempt at a time, not one for each import:
+// the first call that cannot reach it closes the gate, further calls fail at once, and a thread of its own probes until
+// the server answers. Also learns the server's clock.
 //
 // A server counts as reachable until shown otherwise, so that the first import need not wait for a probe.
 // Borrows `transport` and `clock`. Thread-safe.
@@ -50,9 +50,9 @@ class Reachability : public k8s::HttpTransport {
 
   mutable std::mutex mu_;
   std::condition_variable wake_;
-  absl::Status error_;                                    // guarded by mu_
-  absl::Duration server_offset_ = absl::ZeroDuration();   // guarded by mu_: server's clock minus ours
-  bool stopping_ = false;                                 // guarded by mu_
+  absl::Status error_;                                   // guarded by mu_
+  absl::Duration server_offset_ = absl::ZeroDuration();  // guarded by mu_: server's clock minus ours
+  bool stopping_ = false;                                // guarded by mu_
   std::thread prober_;
 };
 

@@ -17,9 +17,13 @@ constexpr absl::Duration kReviewInterval = absl::Minutes(1);
 // How soon to look again while the first list of Secrets is under way.
 constexpr absl::Duration kSyncRetry = absl::Milliseconds(50);
 
-k8s::ObjectKey AccountOf(const k8s::ServiceAccountImport& import) { return {import.spec.namespace_name, import.spec.name}; }
+k8s::ObjectKey AccountOf(const k8s::ServiceAccountImport& import) {
+  return {import.spec.namespace_name, import.spec.name};
+}
 
-std::string Text(const absl::Status& status) { return std::string(status.message()); }
+std::string Text(const absl::Status& status) {
+  return std::string(status.message());
+}
 
 }  // namespace
 
@@ -53,7 +57,8 @@ Requeue Reconciler::Reconcile(const k8s::ObjectKey& key) {
   }
   if (plan.back_off) return {.how = Requeue::How::kBackOff};
   absl::Duration after = plan.requeue_after;
-  if (observed->account.state == AccountView::State::kNotWatched && after > absl::ZeroDuration()) after = std::min(after, kReviewInterval);
+  if (observed->account.state == AccountView::State::kNotWatched && after > absl::ZeroDuration())
+    after = std::min(after, kReviewInterval);
   if (after == absl::ZeroDuration()) return {};
   return {.how = Requeue::How::kAfter, .after = after};
 }
@@ -94,15 +99,16 @@ absl::StatusOr<Observed> Reconciler::Gather(const k8s::ServiceAccountImport& imp
     }
   }
   const auto own_namespace = deps_.namespaces.Get({"", import.meta.namespace_name});
-  observed.policy = k8s::DecideImport(import, own_namespace ? own_namespace->labels : std::map<std::string, std::string>(), rank, policies);
+  observed.policy = k8s::DecideImport(
+      import, own_namespace ? own_namespace->labels : std::map<std::string, std::string>(), rank, policies);
   return observed;
 }
 
 void Reconciler::GatherSecret(Observed& observed, const std::optional<Written>& written) {
   const k8s::ObjectMeta& meta = observed.import.meta;
   const k8s::ObjectKey key{meta.namespace_name, k8s::SecretName(meta.name, meta.uid)};
-  // The watch is asked first because a new import has no Secret, and that answer costs nothing. It may not yet show what
-  // this replica wrote itself.
+  // The watch is asked first because a new import has no Secret, and that answer costs nothing. It may not yet show
+  // what this replica wrote itself.
   if (!written && deps_.secrets.Get(key) == nullptr) return;
   absl::StatusOr<k8s::Json> secret = deps_.target.Get(k8s::kSecrets, key);
   if (absl::IsNotFound(secret.status())) return;
@@ -115,7 +121,8 @@ void Reconciler::GatherSecret(Observed& observed, const std::optional<Written>& 
   if (token == observed.secret->data.end()) return;
   if (absl::StatusOr<k8s::BoundToken> parsed = k8s::ParseBoundToken(token->second); parsed.ok()) {
     observed.token = *std::move(parsed);
-    const absl::Duration asked = observed.is_source_credential ? observed.token->lifetime : observed.import.spec.expiration;
+    const absl::Duration asked =
+        observed.is_source_credential ? observed.token->lifetime : observed.import.spec.expiration;
     observed.token->lifetime = std::min(observed.token->lifetime, asked);
   }
 }
@@ -134,9 +141,11 @@ void Reconciler::GatherSource(Observed& observed, const std::optional<Written>& 
 
   const bool received_here = written && written->token_id == observed.token->token_id;
   const absl::Duration now = deps_.clock.Monotonic();
-  observed.token_age = k8s::TokenAge(*observed.token, received_here ? now - written->received_at : absl::InfiniteDuration(), server_now);
+  observed.token_age =
+      k8s::TokenAge(*observed.token, received_here ? now - written->received_at : absl::InfiniteDuration(), server_now);
 
-  if (observed.account.state != AccountView::State::kNotWatched || observed.source.state != SourceView::State::kReady) return;
+  if (observed.account.state != AccountView::State::kNotWatched || observed.source.state != SourceView::State::kReady)
+    return;
   if (written && now - written->reviewed_at < kReviewInterval) return;
   const absl::Status review = (*source)->Review(observed.token->token);
   // A refused token is as good as none: the TokenRequest that follows tells why.
@@ -186,7 +195,9 @@ absl::Status Reconciler::Apply(const Observed& observed, Plan& plan) {
     absl::StatusOr<k8s::Json> written =
         deps_.target.Apply(k8s::kImports, k8s::BuildImportStatus(meta, plan.status), k8s::kFieldManager, "status");
     // Deleted, or deleted and made again: then this status belongs to nothing.
-    if (absl::IsNotFound(written.status()) || absl::IsFailedPrecondition(written.status()) || absl::IsAborted(written.status())) return absl::OkStatus();
+    if (absl::IsNotFound(written.status()) || absl::IsFailedPrecondition(written.status()) ||
+        absl::IsAborted(written.status()))
+      return absl::OkStatus();
     if (!written.ok()) return written.status();
     UpdateWritten(observed.import, [&](Written& record) { record.status = plan.status; });
   }
@@ -207,9 +218,12 @@ absl::Status Reconciler::ApplySecret(const Observed& observed, const Plan& plan)
     // A merge patch, because an apply would leave a key that somebody else has written too.
     k8s::JsonObject data;
     for (const char* key : k8s::kCredentialKeys) data[key] = nullptr;
-    written = deps_.target.MergePatch(k8s::kSecrets, observed.secret->meta.key(),
-                                      k8s::JsonObject{{"metadata", k8s::JsonObject{{"uid", uid}}}, {"data", std::move(data)}});
-    k8s::Audit("TokenRevoked", {{"import", k8s::ToString(meta.key())}, {"importUid", meta.uid}, {"tokenId", observed.token ? observed.token->token_id : ""}});
+    written = deps_.target.MergePatch(
+        k8s::kSecrets, observed.secret->meta.key(),
+        k8s::JsonObject{{"metadata", k8s::JsonObject{{"uid", uid}}}, {"data", std::move(data)}});
+    k8s::Audit("TokenRevoked", {{"import", k8s::ToString(meta.key())},
+                                {"importUid", meta.uid},
+                                {"tokenId", observed.token ? observed.token->token_id : ""}});
   } else {
     const k8s::ImportRef ref{.namespace_name = meta.namespace_name, .name = meta.name, .uid = meta.uid};
     written = deps_.target.Apply(k8s::kSecrets, k8s::BuildSecret(ref, plan.secret_data, uid), k8s::kFieldManager);
@@ -217,7 +231,8 @@ absl::Status Reconciler::ApplySecret(const Observed& observed, const Plan& plan)
   if (!written.ok()) return written.status();
   const std::string version = k8s::StringAt(*written, {"metadata", "resourceVersion"});
   UpdateWritten(observed.import, [&](Written& record) { record.secret_version = version; });
-  if (observed.is_source_credential && plan.action == Plan::Action::kRewrite) RegisterSource(observed, plan.secret_data);
+  if (observed.is_source_credential && plan.action == Plan::Action::kRewrite)
+    RegisterSource(observed, plan.secret_data);
   const std::vector<std::string>& before = observed.import.status.secret_names;
   if (!before.empty() && before != plan.status.secret_names) DeletePredecessorSecrets(observed.import);
   return absl::OkStatus();
@@ -225,8 +240,9 @@ absl::Status Reconciler::ApplySecret(const Observed& observed, const Plan& plan)
 
 void Reconciler::DeletePredecessorSecrets(const k8s::ServiceAccountImport& import) {
   const k8s::ObjectMeta& meta = import.meta;
-  absl::StatusOr<k8s::ObjectList> secrets = deps_.target.List(
-      k8s::kSecrets, meta.namespace_name, {.label_selector = absl::StrCat(k8s::kImportNameKey, "=", meta.name), .metadata_only = true});
+  absl::StatusOr<k8s::ObjectList> secrets =
+      deps_.target.List(k8s::kSecrets, meta.namespace_name,
+                        {.label_selector = absl::StrCat(k8s::kImportNameKey, "=", meta.name), .metadata_only = true});
   if (!secrets.ok()) return;  // nothing depends on it
   for (const k8s::Json& item : secrets->items) {
     const k8s::ObjectMeta secret = k8s::ParseObjectMeta(item);

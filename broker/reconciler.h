@@ -82,8 +82,8 @@ class Reconciler {
 
   const ReconcilerDeps deps_;
   mutable std::mutex mu_;
-  std::map<std::string, Written> written_;        // guarded by mu_; by the import's UID
-  std::map<k8s::ObjectKey, std::string> uids_;    // guarded by mu_; to forget deleted imports
+  std::map<std::string, Written> written_;      // guarded by mu_; by the import's UID
+  std::map<k8s::ObjectKey, std::string> uids_;  // guarded by mu_; to forget deleted imports
 };
 
 // Whether the import is the broker's own credential for a source.

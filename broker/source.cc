@@ -16,8 +16,8 @@ namespace {
 constexpr size_t kMaxWatchedNamespaces = 50;
 
 std::string Fingerprint(const k8s::ClusterAccess& access) {
-  const std::string text = absl::StrCat(access.server, "\n", access.ca_data, "\n", access.ca_file, "\n", access.token_file, "\n",
-                                        access.client_certificate_data, "\n") +
+  const std::string text = absl::StrCat(access.server, "\n", access.ca_data, "\n", access.ca_file, "\n",
+                                        access.token_file, "\n", access.client_certificate_data, "\n") +
                            std::string(access.token.Reveal()) + "\n" + std::string(access.client_key_data.Reveal());
   unsigned char digest[SHA256_DIGEST_LENGTH];
   SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
@@ -73,7 +73,9 @@ absl::StatusOr<k8s::BoundToken> Source::Mint(const k8s::ObjectKey& account, cons
   return k8s::RequestToken(client_, account, audiences, lifetime);
 }
 
-absl::Status Source::Review(const k8s::SecretString& token) { return k8s::ReviewSelf(client_, token).status(); }
+absl::Status Source::Review(const k8s::SecretString& token) {
+  return k8s::ReviewSelf(client_, token).status();
+}
 
 void SourceRegistry::Set(const std::string& cluster, const absl::StatusOr<k8s::ClusterAccess>& access) {
   Entry entry{.fingerprint = access.ok() ? Fingerprint(*access) : std::string(access.status().message()),
@@ -136,7 +138,8 @@ absl::StatusOr<k8s::ClusterAccess> AccessFromSecretData(const std::map<std::stri
     for (const auto& [name, access] : kubeconfig->contexts) {
       if (access.exec) return refuse("config-inline runs an exec plugin");
       if (access.insecure_skip_tls_verify) return refuse("config-inline turns TLS verification off");
-      if (!access.ca_file.empty() || !access.token_file.empty() || !access.client_certificate_file.empty() || !access.client_key_file.empty()) {
+      if (!access.ca_file.empty() || !access.token_file.empty() || !access.client_certificate_file.empty() ||
+          !access.client_key_file.empty()) {
         return refuse("config-inline names a file");
       }
       if (!access.proxy_url.empty()) return refuse("config-inline names a proxy");

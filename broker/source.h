@@ -23,7 +23,8 @@ namespace broker {
 
 // What a source tells others. Both run in threads of the source: hand over and return.
 struct SourceHooks {
-  std::function<void(const std::string& cluster, const k8s::ObjectKey& account)> on_account;  // made, made again or gone
+  std::function<void(const std::string& cluster, const k8s::ObjectKey& account)>
+      on_account;                                            // made, made again or gone
   std::function<void(const std::string& cluster)> on_state;  // anything else: reachable, watched, registered
 };
 
@@ -64,7 +65,8 @@ class SourceRegistry {
   SourceRegistry(k8s::Environment environment, const k8s::Clock& clock, SourceHooks hooks)
       : environment_(std::move(environment)), clock_(clock), hooks_(std::move(hooks)) {}
 
-  // Adds or replaces a source; an unchanged access changes nothing. An error stands for a source whose access is no good.
+  // Adds or replaces a source; an unchanged access changes nothing. An error stands for a source whose access is no
+  // good.
   void Set(const std::string& cluster, const absl::StatusOr<k8s::ClusterAccess>& access);
   void Remove(const std::string& cluster);
   void Clear();

@@ -91,18 +91,21 @@ absl::StatusOr<Json> Client::SendJson(HttpRequest request) const {
   if (!response.ok()) return response.status();
   if (response->status >= 400) return StatusFromHttp(response->status, response->body.Reveal());
   if (response->status >= 300) {
-    return absl::UnavailableError(absl::StrCat("the server redirects (HTTP ", response->status, "), which is not followed"));
+    return absl::UnavailableError(
+        absl::StrCat("the server redirects (HTTP ", response->status, "), which is not followed"));
   }
   return ParseJson(response->body.Reveal());
 }
 
 absl::StatusOr<Json> Client::Get(const Resource& resource, const ObjectKey& key, bool metadata_only) const {
-  return SendJson({.method = "GET", .path = ObjectPath(resource, key), .accept = Accept(metadata_only, /*list=*/false)});
+  return SendJson(
+      {.method = "GET", .path = ObjectPath(resource, key), .accept = Accept(metadata_only, /*list=*/false)});
 }
 
 absl::StatusOr<ObjectList> Client::List(const Resource& resource, const std::string& namespace_name,
                                         const ListOptions& options) const {
-  const std::string path = absl::StrCat(CollectionPath(resource, namespace_name), "?limit=", options.page_size, Selectors(options));
+  const std::string path =
+      absl::StrCat(CollectionPath(resource, namespace_name), "?limit=", options.page_size, Selectors(options));
   ObjectList list;
   std::string page_token;
   bool began_anew = false;
@@ -134,7 +137,8 @@ absl::Status Client::Watch(const Resource& resource, const std::string& namespac
                            const StreamCanceller& canceller, const std::function<bool(WatchEvent)>& on_event) const {
   std::string path =
       absl::StrCat(CollectionPath(resource, namespace_name),
-                   "?watch=1&allowWatchBookmarks=true&timeoutSeconds=", absl::ToInt64Seconds(options.timeout), Selectors(options.list));
+                   "?watch=1&allowWatchBookmarks=true&timeoutSeconds=", absl::ToInt64Seconds(options.timeout),
+                   Selectors(options.list));
   if (options.send_initial_events) {
     absl::StrAppend(&path, "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan");
   }
@@ -172,7 +176,8 @@ absl::Status Client::Watch(const Resource& resource, const std::string& namespac
   return absl::OkStatus();
 }
 
-absl::StatusOr<Json> Client::Create(const Resource& resource, const std::string& namespace_name, const Json& object) const {
+absl::StatusOr<Json> Client::Create(const Resource& resource, const std::string& namespace_name,
+                                    const Json& object) const {
   return SendJson(WithBody("POST", CollectionPath(resource, namespace_name), object, "application/json"));
 }
 
@@ -184,14 +189,17 @@ absl::StatusOr<Json> Client::Apply(const Resource& resource, const Json& object,
                                    std::string_view subresource) const {
   // JSON under this name is right: the server reads it as YAML, and knows no apply-patch+json.
   return SendJson(WithBody("PATCH",
-                           absl::StrCat(ObjectPath(resource, KeyOf(object), subresource), "?force=true&fieldManager=", Escape(field_manager)),
+                           absl::StrCat(ObjectPath(resource, KeyOf(object), subresource),
+                                        "?force=true&fieldManager=", Escape(field_manager)),
                            object, "application/apply-patch+yaml"));
 }
 
-absl::StatusOr<Json> Client::DryRunApply(const Resource& resource, const Json& object, const std::string& field_manager) const {
-  return SendJson(WithBody("PATCH",
-                           absl::StrCat(ObjectPath(resource, KeyOf(object)), "?dryRun=All&force=true&fieldManager=", Escape(field_manager)),
-                           object, "application/apply-patch+yaml"));
+absl::StatusOr<Json> Client::DryRunApply(const Resource& resource, const Json& object,
+                                         const std::string& field_manager) const {
+  return SendJson(WithBody(
+      "PATCH",
+      absl::StrCat(ObjectPath(resource, KeyOf(object)), "?dryRun=All&force=true&fieldManager=", Escape(field_manager)),
+      object, "application/apply-patch+yaml"));
 }
 
 absl::StatusOr<Json> Client::MergePatch(const Resource& resource, const ObjectKey& key, const Json& patch,
@@ -202,12 +210,13 @@ absl::StatusOr<Json> Client::MergePatch(const Resource& resource, const ObjectKe
 absl::Status Client::Delete(const Resource& resource, const ObjectKey& key, const std::string& uid) const {
   JsonObject options{{"apiVersion", "v1"}, {"kind", "DeleteOptions"}, {"propagationPolicy", "Background"}};
   if (!uid.empty()) options["preconditions"] = JsonObject{{"uid", uid}};
-  const absl::Status status = SendJson(WithBody("DELETE", ObjectPath(resource, key), options, "application/json")).status();
+  const absl::Status status =
+      SendJson(WithBody("DELETE", ObjectPath(resource, key), options, "application/json")).status();
   return absl::IsNotFound(status) ? absl::OkStatus() : status;
 }
 
-absl::StatusOr<Json> Client::CreateSubresource(const Resource& resource, const ObjectKey& key, std::string_view subresource,
-                                               const Json& body) const {
+absl::StatusOr<Json> Client::CreateSubresource(const Resource& resource, const ObjectKey& key,
+                                               std::string_view subresource, const Json& body) const {
   return SendJson(WithBody("POST", ObjectPath(resource, key, subresource), body, "application/json"));
 }
 

@@ -45,9 +45,9 @@ struct ObjectList {
 };
 
 struct WatchOptions {
-  ListOptions list;                   // page_size is not used
-  std::string resource_version;       // where to begin; empty with send_initial_events
-  bool send_initial_events = false;   // the list comes as ADDED events, then a BOOKMARK that ends it (1.32+, else 4xx)
+  ListOptions list;                  // page_size is not used
+  std::string resource_version;      // where to begin; empty with send_initial_events
+  bool send_initial_events = false;  // the list comes as ADDED events, then a BOOKMARK that ends it (1.32+, else 4xx)
   absl::Duration timeout = absl::Minutes(5);  // the server ends the watch then
 };
 
@@ -58,11 +58,12 @@ struct WatchEvent {
   Json object;
 };
 
-// The Kubernetes API of one cluster. Neither caches nor retries (ReadModifyWrite excepted): callers have their workqueue
-// for that. Borrows `transport`, which must outlive it. Thread-safe, as every HttpTransport is.
+// The Kubernetes API of one cluster. Neither caches nor retries (ReadModifyWrite excepted): callers have their
+// workqueue for that. Borrows `transport`, which must outlive it. Thread-safe, as every HttpTransport is.
 //
-// Errors of all calls: those of HttpTransport, and the API server's answers through StatusFromHttp (status_from_http.h).
-// `name` and `namespace_name` are put into URLs escaped; pass an empty namespace for cluster-scoped kinds or all namespaces.
+// Errors of all calls: those of HttpTransport, and the API server's answers through StatusFromHttp
+// (status_from_http.h). `name` and `namespace_name` are put into URLs escaped; pass an empty namespace for
+// cluster-scoped kinds or all namespaces.
 class Client {
  public:
   explicit Client(HttpTransport& transport) : transport_(transport) {}
@@ -89,7 +90,8 @@ class Client {
                              std::string_view subresource = "") const;
 
   // As Apply, without writing.
-  absl::StatusOr<Json> DryRunApply(const Resource& resource, const Json& object, const std::string& field_manager) const;
+  absl::StatusOr<Json> DryRunApply(const Resource& resource, const Json& object,
+                                   const std::string& field_manager) const;
 
   // JSON merge patch (RFC 7386).
   absl::StatusOr<Json> MergePatch(const Resource& resource, const ObjectKey& key, const Json& patch,
@@ -102,8 +104,8 @@ class Client {
   absl::StatusOr<Json> CreateSubresource(const Resource& resource, const ObjectKey& key, std::string_view subresource,
                                          const Json& body) const;
 
-  // Gets, lets `change` edit, and updates; again up to 5 times when someone else was faster. NOT_FOUND if it is not there.
-  // `change` returns false to leave the object as it is.
+  // Gets, lets `change` edit, and updates; again up to 5 times when someone else was faster. NOT_FOUND if it is not
+  // there. `change` returns false to leave the object as it is.
   absl::StatusOr<Json> ReadModifyWrite(const Resource& resource, const ObjectKey& key,
                                        const std::function<bool(Json&)>& change) const;
 

@@ -5,8 +5,8 @@
 
 namespace k8s {
 
-// Two clocks: Now() to talk about time with others, Monotonic() to measure it. Someone sets the first one back and forth
-// (NTP, a resumed machine); nothing may be renewed late because of that, so that spans are always differences of
+// Two clocks: Now() to talk about time with others, Monotonic() to measure it. Someone sets the first one back and
+// forth (NTP, a resumed machine); nothing may be renewed late because of that, so that spans are always differences of
 // Monotonic(). Thread-safe.
 class Clock {
  public:

@@ -111,10 +111,12 @@ absl::StatusOr<ClusterAccess> InClusterAccess(const Environment& environment) {
   const std::string host = environment.Get("KUBERNETES_SERVICE_HOST");
   const std::string port = environment.Get("KUBERNETES_SERVICE_PORT");
   if (host.empty() || port.empty()) {
-    return absl::FailedPreconditionError("not in a pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set");
+    return absl::FailedPreconditionError(
+        "not in a pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set");
   }
   ClusterAccess access;
-  access.server = absl::StrContains(host, ":") ? absl::StrCat("https://[", host, "]:", port) : absl::StrCat("https://", host, ":", port);
+  access.server = absl::StrContains(host, ":") ? absl::StrCat("https://[", host, "]:", port)
+                                               : absl::StrCat("https://", host, ":", port);
   access.ca_file = absl::StrCat(kServiceAccountFolder, "/ca.crt");
   access.token_file = absl::StrCat(kServiceAccountFolder, "/token");
   access.cluster_name = "in-cluster";
@@ -166,6 +168,8 @@ absl::StatusOr<ClusterConnection> Connect(const ClusterAccess& access, const Env
   return connection;
 }
 
-absl::StatusOr<std::string> CaBundleOf(const ClusterAccess& access) { return DataOrFile(access.ca_data, access.ca_file); }
+absl::StatusOr<std::string> CaBundleOf(const ClusterAccess& access) {
+  return DataOrFile(access.ca_data, access.ca_file);
+}
 
 }  // namespace k8s

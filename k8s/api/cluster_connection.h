@@ -16,7 +16,8 @@ namespace k8s {
 
 // The environment as far as connections depend on it; a value, so that tests need no setenv.
 struct Environment {
-  std::map<std::string, std::string> variables;  // KUBECONFIG, HOME, HTTPS_PROXY, NO_PROXY, KUBERNETES_SERVICE_HOST/PORT ...
+  std::map<std::string, std::string>
+      variables;  // KUBECONFIG, HOME, HTTPS_PROXY, NO_PROXY, KUBERNETES_SERVICE_HOST/PORT ...
   static Environment OfThisProcess();
   std::string Get(const std::string& name) const;  // "" when unset
 };
@@ -25,8 +26,8 @@ struct Environment {
 // NOT_FOUND names the places when there is none at all.
 absl::StatusOr<Kubeconfig> LoadKubeconfig(const std::string& path, const Environment& environment);
 
-// The access that a pod has to its own cluster: the ServiceAccount's files and KUBERNETES_SERVICE_*. FAILED_PRECONDITION
-// outside a pod. The token file is read again as the kubelet renews it.
+// The access that a pod has to its own cluster: the ServiceAccount's files and KUBERNETES_SERVICE_*.
+// FAILED_PRECONDITION outside a pod. The token file is read again as the kubelet renews it.
 absl::StatusOr<ClusterAccess> InClusterAccess(const Environment& environment);
 
 // One API server, ready to be called: transport (TLS, proxy, credential) and client. Thread-safe.

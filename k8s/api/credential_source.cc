@@ -110,7 +110,8 @@ absl::StatusOr<std::string> CollectOutput(pid_t pid, int fd) {
   while (error.empty()) {
     pollfd poll_fd{.fd = fd, .events = POLLIN, .revents = 0};
     const absl::Duration left = deadline - SystemClock().Monotonic();
-    const int ready = left > absl::ZeroDuration() ? poll(&poll_fd, 1, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1) : 0;
+    const int ready =
+        left > absl::ZeroDuration() ? poll(&poll_fd, 1, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1) : 0;
     if (ready < 0 && errno == EINTR) continue;
     if (ready <= 0) {
       error = absl::StrCat("did not end within ", absl::FormatDuration(kExecTimeout));
@@ -142,7 +143,8 @@ SecretString BearerAuthorization(const SecretString& token) {
 }
 
 SecretString BasicAuthorization(const std::string& username, const SecretString& password) {
-  return SecretString(absl::StrCat("Basic ", absl::Base64Escape(std::string(username).append(":").append(password.Reveal()))));
+  return SecretString(
+      absl::StrCat("Basic ", absl::Base64Escape(std::string(username).append(":").append(password.Reveal()))));
 }
 
 std::unique_ptr<CredentialSource> TokenFileCredential(std::string path, const Clock& clock) {
@@ -175,10 +177,10 @@ absl::StatusOr<ExecCredential> RunExecPlugin(const ExecPlugin& plugin) {
   std::vector<std::string> variables;
   for (char** variable = environ; *variable != nullptr; ++variable) variables.emplace_back(*variable);
   const std::string api_version = plugin.api_version.empty() ? "client.authentication.k8s.io/v1" : plugin.api_version;
-  variables.push_back(absl::StrCat("KUBERNETES_EXEC_INFO=", boost::json::serialize(JsonObject{
-                                                                {"apiVersion", api_version},
-                                                                {"kind", "ExecCredential"},
-                                                                {"spec", JsonObject{{"interactive", false}}}})));
+  variables.push_back(absl::StrCat(
+      "KUBERNETES_EXEC_INFO=",
+      boost::json::serialize(JsonObject{
+          {"apiVersion", api_version}, {"kind", "ExecCredential"}, {"spec", JsonObject{{"interactive", false}}}})));
   for (const auto& [name, value] : plugin.env) variables.push_back(absl::StrCat(name, "=", value));
 
   std::vector<char*> argv{const_cast<char*>(plugin.command.c_str())};
@@ -198,8 +200,9 @@ absl::StatusOr<ExecCredential> RunExecPlugin(const ExecPlugin& plugin) {
   const int spawned = posix_spawnp(&pid, plugin.command.c_str(), &actions, nullptr, argv.data(), envp.data());
   posix_spawn_file_actions_destroy(&actions);
   close(pipe_fds[1]);
-  absl::StatusOr<std::string> output = spawned == 0 ? CollectOutput(pid, pipe_fds[0])
-                                                    : absl::UnauthenticatedError(absl::StrCat("could not be started: ", strerror(spawned)));
+  absl::StatusOr<std::string> output =
+      spawned == 0 ? CollectOutput(pid, pipe_fds[0])
+                   : absl::UnauthenticatedError(absl::StrCat("could not be started: ", strerror(spawned)));
   close(pipe_fds[0]);
   if (!output.ok()) return fail(std::string(output.status().message()));
   absl::StatusOr<ExecCredential> credential = ParseExecCredential(*output);

@@ -33,7 +33,8 @@ std::unique_ptr<CredentialSource> StaticCredential(SecretString authorization);
 SecretString BearerAuthorization(const SecretString& token);
 SecretString BasicAuthorization(const std::string& username, const SecretString& password);
 
-// A file that somebody renews (the kubelet). Read again each minute; while it cannot be read, the last content serves on.
+// A file that somebody renews (the kubelet). Read again each minute; while it cannot be read, the last content serves
+// on.
 std::unique_ptr<CredentialSource> TokenFileCredential(std::string path, const Clock& clock);
 
 // What an exec plugin printed.
@@ -47,8 +48,8 @@ struct ExecCredential {
 // Parses a plugin's output, an ExecCredential of client.authentication.k8s.io.
 absl::StatusOr<ExecCredential> ParseExecCredential(std::string_view output);
 
-// Runs the plugin once, at most a minute. Its standard error is ours. UNAUTHENTICATED names the command, its exit status
-// and the kubeconfig's install hint; never its output.
+// Runs the plugin once, at most a minute. Its standard error is ours. UNAUTHENTICATED names the command, its exit
+// status and the kubeconfig's install hint; never its output.
 absl::StatusOr<ExecCredential> RunExecPlugin(const ExecPlugin& plugin);
 
 // Runs the plugin when needed: at first, before its credential ends, after a 401. `first` saves the first run.

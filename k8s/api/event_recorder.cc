@@ -17,7 +17,11 @@ constexpr absl::Duration kRepeatAfter = absl::Minutes(10);
 }  // namespace
 
 EventRecorder::EventRecorder(const Client& client, const Clock& clock, std::string controller, std::string instance)
-    : client_(client), clock_(clock), controller_(std::move(controller)), instance_(std::move(instance)), thread_([this] { Loop(); }) {}
+    : client_(client),
+      clock_(clock),
+      controller_(std::move(controller)),
+      instance_(std::move(instance)),
+      thread_([this] { Loop(); }) {}
 
 EventRecorder::~EventRecorder() {
   {
@@ -32,14 +36,15 @@ void EventRecorder::Record(const ObjectReference& regarding, const EventText& te
   std::lock_guard lock(mu_);
   const absl::Duration now = clock_.Monotonic();
   std::erase_if(last_written_, [&](const auto& entry) { return now - entry.second > kRepeatAfter; });
-  const auto [entry, fresh] = last_written_.try_emplace(absl::StrCat(regarding.uid, "/", text.reason, "/", text.note), now);
+  const auto [entry, fresh] =
+      last_written_.try_emplace(absl::StrCat(regarding.uid, "/", text.reason, "/", text.note), now);
   if (!fresh) return;
   if (waiting_.size() >= kMaxWaiting) {
     ++dropped_;
     return;
   }
-  const std::string name =
-      absl::StrCat(regarding.key.name.substr(0, kMaxNameBytes), ".", absl::Hex(absl::ToUnixNanos(clock_.Now())), absl::Hex(sequence_++));
+  const std::string name = absl::StrCat(regarding.key.name.substr(0, kMaxNameBytes), ".",
+                                        absl::Hex(absl::ToUnixNanos(clock_.Now())), absl::Hex(sequence_++));
   waiting_.push_back(JsonObject{
       {"apiVersion", "events.k8s.io/v1"},
       {"kind", "Event"},

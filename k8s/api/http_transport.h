@@ -16,12 +16,12 @@
 namespace k8s {
 
 struct HttpRequest {
-  std::string method;        // "GET", "POST", "PUT", "PATCH", "DELETE"
-  std::string path;          // below the server's own path, with the query: "/api/v1/pods?limit=500"
+  std::string method;  // "GET", "POST", "PUT", "PATCH", "DELETE"
+  std::string path;    // below the server's own path, with the query: "/api/v1/pods?limit=500"
   std::string accept = "application/json";
-  std::string content_type;  // of `body`; empty without one
-  SecretString body;         // may hold a token, so it is wiped like one
-  std::optional<SecretString> bearer;  // overrides the transport's own credential
+  std::string content_type;                    // of `body`; empty without one
+  SecretString body;                           // may hold a token, so it is wiped like one
+  std::optional<SecretString> bearer;          // overrides the transport's own credential
   absl::Duration timeout = absl::Seconds(15);  // for the whole exchange; of a stream: for its head
 };
 
@@ -56,9 +56,10 @@ class HttpTransport {
 
   virtual absl::StatusOr<HttpResponse> Send(const HttpRequest& request) = 0;
 
-  // Receives a response piece by piece. `on_data` runs in the caller's thread while the call blocks; when it returns false
-  // the stream ends with OK. For a status other than 200 it is not called: the body is in the result.
-  // `idle_timeout`: silence for so long is DEADLINE_EXCEEDED. Ends with CANCELLED within a second once `canceller` says so.
+  // Receives a response piece by piece. `on_data` runs in the caller's thread while the call blocks; when it returns
+  // false the stream ends with OK. For a status other than 200 it is not called: the body is in the result.
+  // `idle_timeout`: silence for so long is DEADLINE_EXCEEDED. Ends with CANCELLED within a second once `canceller` says
+  // so.
   virtual absl::StatusOr<HttpResponse> Stream(const HttpRequest& request, absl::Duration idle_timeout,
                                               const StreamCanceller& canceller,
                                               const std::function<bool(std::string_view)>& on_data) = 0;

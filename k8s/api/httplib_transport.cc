@@ -30,7 +30,7 @@ struct Url {
   std::string user_info;  // "user:password"
   std::string host;       // an IPv6 address without brackets
   int port = 0;
-  std::string path;       // without a slash at its end
+  std::string path;  // without a slash at its end
 };
 
 absl::StatusOr<Url> ParseUrl(const std::string& text, const std::string& what) {
@@ -62,7 +62,8 @@ absl::StatusOr<Url> ParseUrl(const std::string& text, const std::string& what) {
     url.host = authority.substr(1, bracket - 1);
   }
   url.port = url.tls ? 443 : 80;
-  if (colon != std::string::npos && (!absl::SimpleAtoi(authority.substr(colon + 1), &url.port) || url.port < 1 || url.port > 65535)) {
+  if (colon != std::string::npos &&
+      (!absl::SimpleAtoi(authority.substr(colon + 1), &url.port) || url.port < 1 || url.port > 65535)) {
     return malformed();
   }
   if (url.host.empty()) return malformed();
@@ -141,7 +142,8 @@ std::unique_ptr<httplib::ClientImpl> HttplibTransport::Pool::Make() const {
   const std::string& name = options.tls_server_name.empty() ? url.host : options.tls_server_name;
   std::unique_ptr<httplib::ClientImpl> client;
   if (url.tls) {
-    auto tls = std::make_unique<httplib::SSLClient>(name, url.port, options.tls.certificate.get(), options.tls.key.get());
+    auto tls =
+        std::make_unique<httplib::SSLClient>(name, url.port, options.tls.certificate.get(), options.tls.key.get());
     // httplib takes the reference that it is given.
     X509_STORE_up_ref(options.tls.roots.get());
     tls->set_ca_cert_store(options.tls.roots.get());
@@ -177,13 +179,16 @@ void HttplibTransport::Pool::GiveBack(std::unique_ptr<httplib::ClientImpl> clien
   if (idle.size() < kMaxIdleConnections) idle.push_back(std::move(client));
 }
 
-absl::StatusOr<HttpResponse> HttplibTransport::Pool::Exchange(const HttpRequest& request, const SecretString& authorization,
-                                                              absl::Duration read_timeout, const StreamCanceller* canceller,
+absl::StatusOr<HttpResponse> HttplibTransport::Pool::Exchange(const HttpRequest& request,
+                                                              const SecretString& authorization,
+                                                              absl::Duration read_timeout,
+                                                              const StreamCanceller* canceller,
                                                               const std::function<bool(std::string_view)>* on_data) {
   httplib::Request http;
   http.method = request.method;
   http.path = url.path + request.path;
-  http.headers = {{"Host", HostHeader(url)}, {"Accept", request.accept}, {"User-Agent", absl::StrCat("mcsa/", kVersion)}};
+  http.headers = {
+      {"Host", HostHeader(url)}, {"Accept", request.accept}, {"User-Agent", absl::StrCat("mcsa/", kVersion)}};
   if (!request.content_type.empty()) http.headers.emplace("Content-Type", request.content_type);
   if (!authorization.empty()) http.headers.emplace("Authorization", authorization.Reveal());
   http.body = request.body.Reveal();
@@ -250,19 +255,21 @@ absl::StatusOr<HttpResponse> HttplibTransport::Pool::Exchange(const HttpRequest&
     return response;
   }
   if (ended_by_caller) return response;
-  if (too_large) return absl::ResourceExhaustedError(absl::StrCat(to, "the answer is larger than ", kMaxResponseBytes, " bytes"));
+  if (too_large)
+    return absl::ResourceExhaustedError(absl::StrCat(to, "the answer is larger than ", kMaxResponseBytes, " bytes"));
   if (canceller != nullptr && canceller->Cancelled()) return absl::CancelledError("cancelled");
   const absl::Duration limit = std::min(read_timeout, request.timeout);
-  if (error == httplib::Error::ConnectionTimeout || (error == httplib::Error::Connection && SystemClock().Monotonic() - started >= kConnectTimeout) ||
+  if (error == httplib::Error::ConnectionTimeout ||
+      (error == httplib::Error::Connection && SystemClock().Monotonic() - started >= kConnectTimeout) ||
       SystemClock().Monotonic() - started >= limit) {
     return absl::DeadlineExceededError(absl::StrCat(to, "no answer in time (", absl::FormatDuration(limit), ")"));
   }
   return absl::UnavailableError(absl::StrCat(to, Describe(error)));
 }
 
-absl::StatusOr<HttpResponse> HttplibTransport::Pool::ExchangeWithCredential(const HttpRequest& request, absl::Duration read_timeout,
-                                                                            const StreamCanceller* canceller,
-                                                                            const std::function<bool(std::string_view)>* on_data) {
+absl::StatusOr<HttpResponse> HttplibTransport::Pool::ExchangeWithCredential(
+    const HttpRequest& request, absl::Duration read_timeout, const StreamCanceller* canceller,
+    const std::function<bool(std::string_view)>* on_data) {
   if (request.bearer) {
     return Exchange(request, BearerAuthorization(*request.bearer), read_timeout, canceller, on_data);
   }
@@ -278,8 +285,8 @@ absl::StatusOr<HttpResponse> HttplibTransport::Pool::ExchangeWithCredential(cons
 HttplibTransport::HttplibTransport(std::unique_ptr<Pool> pool) : pool_(std::move(pool)) {}
 HttplibTransport::~HttplibTransport() = default;
 
-absl::StatusOr<std::unique_ptr<HttplibTransport>> HttplibTransport::Create(HttplibOptions options,
-                                                                           std::unique_ptr<CredentialSource> credential) {
+absl::StatusOr<std::unique_ptr<HttplibTransport>> HttplibTransport::Create(
+    HttplibOptions options, std::unique_ptr<CredentialSource> credential) {
   auto pool = std::make_unique<Pool>();
   absl::StatusOr<Url> url = ParseUrl(options.server, "the server");
   if (!url.ok()) return url.status();

@@ -19,11 +19,11 @@ struct HttplibOptions {
   std::string tls_server_name;  // instead of the host in `server`, for SNI and verification
   TlsContext tls;
   bool insecure_skip_tls_verify = false;
-  std::string proxy_url;        // "http://user:password@host:port", or empty
+  std::string proxy_url;  // "http://user:password@host:port", or empty
 };
 
-// HttpTransport on cpp-httplib, HTTP/1.1. Keeps idle connections for the next request; each request in flight has one of
-// its own. A 401 is answered by one more try if the credential source has another credential.
+// HttpTransport on cpp-httplib, HTTP/1.1. Keeps idle connections for the next request; each request in flight has one
+// of its own. A 401 is answered by one more try if the credential source has another credential.
 class HttplibTransport final : public HttpTransport {
  public:
   // INVALID_ARGUMENT: the server's or the proxy's URL is malformed. Dials nothing.

@@ -67,8 +67,8 @@ class InformerStore {
   std::map<ObjectKey, Pointer> objects_;
 };
 
-// A Reflector, a store, and who wants to hear of changes. An object that cannot be parsed is reported through `on_bad` and
-// stays as it was; it never stops the others.
+// A Reflector, a store, and who wants to hear of changes. An object that cannot be parsed is reported through `on_bad`
+// and stays as it was; it never stops the others.
 template <typename T>
 class Informer {
  public:

@@ -9,7 +9,9 @@ namespace k8s {
 namespace {
 
 // metav1.MicroTime.
-std::string ToMicroTime(absl::Time time) { return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", time, absl::UTCTimeZone()); }
+std::string ToMicroTime(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", time, absl::UTCTimeZone());
+}
 
 }  // namespace
 
@@ -31,7 +33,8 @@ LeaseElection::~LeaseElection() {
   wake_.notify_all();
   thread_.join();
   if (!IsLeader()) return;
-  if (absl::StatusOr<Json> lease = client_.Get(kLeases, key_); lease.ok()) Write(*std::move(lease), /*exists=*/true, "");
+  if (absl::StatusOr<Json> lease = client_.Get(kLeases, key_); lease.ok())
+    Write(*std::move(lease), /*exists=*/true, "");
 }
 
 bool LeaseElection::IsLeader() const {
@@ -64,7 +67,8 @@ void LeaseElection::Try() {
     return;
   }
   if (!lease.ok()) {
-    Log(LogLevel::kWarn, "cannot read the Lease", {{"lease", ToString(key_)}, {"error", std::string(lease.status().message())}});
+    Log(LogLevel::kWarn, "cannot read the Lease",
+        {{"lease", ToString(key_)}, {"error", std::string(lease.status().message())}});
     return;
   }
   Observe(*lease);
@@ -73,7 +77,8 @@ void LeaseElection::Try() {
     std::lock_guard lock(mu_);
     view = view_;
   }
-  if (DecideLease(view, identity_, clock_.Monotonic()) != LeaseDecision::kWait) Write(*std::move(lease), /*exists=*/true, identity_);
+  if (DecideLease(view, identity_, clock_.Monotonic()) != LeaseDecision::kWait)
+    Write(*std::move(lease), /*exists=*/true, identity_);
 }
 
 void LeaseElection::Observe(const Json& lease) {
@@ -101,10 +106,12 @@ void LeaseElection::Write(Json lease, bool exists, const std::string& holder) {
   spec["leaseDurationSeconds"] = holder.empty() ? 1 : absl::ToInt64Seconds(timing_.lease_duration);
   spec["renewTime"] = now;
   // The resourceVersion in it makes this fail when another candidate was faster.
-  absl::StatusOr<Json> written = exists ? client_.Update(kLeases, lease) : client_.Create(kLeases, key_.namespace_name, lease);
+  absl::StatusOr<Json> written =
+      exists ? client_.Update(kLeases, lease) : client_.Create(kLeases, key_.namespace_name, lease);
   if (!written.ok()) {
     if (!absl::IsAborted(written.status()) && !absl::IsAlreadyExists(written.status())) {
-      Log(LogLevel::kWarn, "cannot write the Lease", {{"lease", ToString(key_)}, {"error", std::string(written.status().message())}});
+      Log(LogLevel::kWarn, "cannot write the Lease",
+          {{"lease", ToString(key_)}, {"error", std::string(written.status().message())}});
     }
     return;
   }

@@ -46,9 +46,9 @@ class LeaseElection {
   mutable std::mutex mu_;
   std::condition_variable wake_;
   LeaseView view_{.last_renewed = -absl::InfiniteDuration()};  // guarded by mu_
-  bool stopping_ = false;                                       // guarded by mu_
-  std::string seen_version_;                                    // resourceVersion behind view_; only the thread uses it
-  bool led_ = false;                                            // as above
+  bool stopping_ = false;                                      // guarded by mu_
+  std::string seen_version_;                                   // resourceVersion behind view_; only the thread uses it
+  bool led_ = false;                                           // as above
   std::thread thread_;
 };
 

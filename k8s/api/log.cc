@@ -34,7 +34,9 @@ void WriteLine(int file, boost::json::object line, LogFields fields) {
   [[maybe_unused]] const ssize_t written = write(file, text.data(), text.size());
 }
 
-std::string Timestamp() { return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone()); }
+std::string Timestamp() {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone());
+}
 
 }  // namespace
 
@@ -43,7 +45,9 @@ void Log(LogLevel level, std::string_view message, LogFields fields) {
   WriteLine(STDERR_FILENO, {{"time", Timestamp()}, {"level", Name(level)}, {"message", message}}, fields);
 }
 
-void SetLogLevel(LogLevel level) { min_level.store(level, std::memory_order_relaxed); }
+void SetLogLevel(LogLevel level) {
+  min_level.store(level, std::memory_order_relaxed);
+}
 
 void Audit(std::string_view action, LogFields fields) {
   WriteLine(STDOUT_FILENO, {{"time", Timestamp()}, {"audit", action}}, fields);

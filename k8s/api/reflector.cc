@@ -22,7 +22,9 @@ class AtomicCanceller final : public StreamCanceller {
   const std::atomic<bool>& flag_;
 };
 
-std::string ResourceVersionOf(const Json& object) { return StringAt(object, {"metadata", "resourceVersion"}); }
+std::string ResourceVersionOf(const Json& object) {
+  return StringAt(object, {"metadata", "resourceVersion"});
+}
 
 // The bookmark that ends the list part of a watch.
 bool EndsInitialEvents(const WatchEvent& event) {

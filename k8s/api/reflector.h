@@ -17,10 +17,10 @@
 
 namespace k8s {
 
-// Follows the objects of one kind, in one namespace or all, in a thread of its own: lists them, watches from there, goes on
-// from the last bookmark after each interruption, and lists again when the server has forgotten that far back (410). It
-// asks for the list as watch events (sendInitialEvents) first and falls back on a paged list where the server does not
-// know that.
+// Follows the objects of one kind, in one namespace or all, in a thread of its own: lists them, watches from there,
+// goes on from the last bookmark after each interruption, and lists again when the server has forgotten that far back
+// (410). It asks for the list as watch events (sendInitialEvents) first and falls back on a paged list where the server
+// does not know that.
 //
 // Borrows `client`. Callbacks run in its thread, one at a time.
 class Reflector {
@@ -33,8 +33,8 @@ class Reflector {
     std::function<void(const absl::Status&)> on_state;
   };
 
-  Reflector(const Client& client, Resource resource, std::string namespace_name, ListOptions options, Callbacks callbacks,
-            absl::Duration max_backoff = absl::Seconds(30));
+  Reflector(const Client& client, Resource resource, std::string namespace_name, ListOptions options,
+            Callbacks callbacks, absl::Duration max_backoff = absl::Seconds(30));
   ~Reflector();  // returns within about a second, also out of a silent watch
 
   Reflector(const Reflector&) = delete;

@@ -59,9 +59,9 @@ void ScopedWatch::Start(const std::string& namespace_name) {
 }
 
 void ScopedWatch::SetState(const std::string& namespace_name, const absl::Status& status) {
-  const State state = status.ok()                         ? State::kSynced
+  const State state = status.ok()                        ? State::kSynced
                       : absl::IsPermissionDenied(status) ? State::kForbidden
-                                                          : State::kFailing;
+                                                         : State::kFailing;
   {
     std::lock_guard lock(mu_);
     Scope& scope = scopes_[namespace_name];

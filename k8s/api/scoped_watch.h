@@ -13,14 +13,14 @@
 
 namespace k8s {
 
-// The metadata of one kind of object, watched with the rights there are: in the whole cluster, or where that is forbidden
-// in each namespace that somebody asks for. Labels and annotations are not kept.
+// The metadata of one kind of object, watched with the rights there are: in the whole cluster, or where that is
+// forbidden in each namespace that somebody asks for. Labels and annotations are not kept.
 //
 // Thread-safe. Borrows `client`. Callbacks run in threads of its watches: hand over and return.
 class ScopedWatch {
  public:
   enum class State {
-    kStarting,   // no list yet; on_state tells when
+    kStarting,  // no list yet; on_state tells when
     kSynced,
     kForbidden,  // no right to it, cluster-wide or here. Asked again with back-off, so that a new right is noticed.
     kFailing,    // the last list or watch failed; what Get() returns may be old
@@ -30,8 +30,8 @@ class ScopedWatch {
   using OnState = std::function<void(const std::string& namespace_name)>;  // "" = any namespace
 
   // At most `max_namespaces` single watches; namespaces beyond are kForbidden.
-  ScopedWatch(const Client& client, Resource resource, std::string label_selector, size_t max_namespaces, OnChange on_change,
-              OnState on_state);
+  ScopedWatch(const Client& client, Resource resource, std::string label_selector, size_t max_namespaces,
+              OnChange on_change, OnState on_state);
   ~ScopedWatch();
 
   // Begins to watch the namespace if it has to be watched singly.

@@ -11,10 +11,14 @@ namespace {
 
 using Bio = std::unique_ptr<BIO, decltype(&BIO_free)>;
 
-Bio ReadFrom(std::string_view pem) { return Bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &BIO_free); }
+Bio ReadFrom(std::string_view pem) {
+  return Bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &BIO_free);
+}
 
 // OpenSSL would ask on the terminal for the pass phrase of an encrypted key.
-int NoPassphrase(char*, int, int, void*) { return -1; }
+int NoPassphrase(char*, int, int, void*) {
+  return -1;
+}
 
 std::shared_ptr<X509> ReadCertificate(BIO* bio) {
   return {PEM_read_bio_X509(bio, nullptr, nullptr, nullptr), &X509_free};
@@ -43,7 +47,8 @@ absl::StatusOr<TlsContext> BuildTlsContext(const std::string& ca_pem, const std:
   if (!certificate_pem.empty()) {
     context.certificate = ReadCertificate(ReadFrom(certificate_pem).get());
     if (context.certificate == nullptr) return absl::InvalidArgumentError("the client certificate is not PEM");
-    context.key = {PEM_read_bio_PrivateKey(ReadFrom(key_pem.Reveal()).get(), nullptr, &NoPassphrase, nullptr), &EVP_PKEY_free};
+    context.key = {PEM_read_bio_PrivateKey(ReadFrom(key_pem.Reveal()).get(), nullptr, &NoPassphrase, nullptr),
+                   &EVP_PKEY_free};
     if (context.key == nullptr) return absl::InvalidArgumentError("the client key is not PEM, or is encrypted");
     if (X509_check_private_key(context.certificate.get(), context.key.get()) != 1) {
       return absl::InvalidArgumentError("the client key does not belong to the client certificate");

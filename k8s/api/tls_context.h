@@ -12,8 +12,8 @@
 
 namespace k8s {
 
-// What a TLS client verifies servers with, and shows of itself. OpenSSL counts references, so copies are cheap. Immutable,
-// hence thread-safe.
+// What a TLS client verifies servers with, and shows of itself. OpenSSL counts references, so copies are cheap.
+// Immutable, hence thread-safe.
 struct TlsContext {
   std::shared_ptr<X509_STORE> roots;
   std::shared_ptr<X509> certificate;  // null without a client certificate

@@ -6,7 +6,9 @@
 
 namespace k8s {
 
-void Workqueue::Add(const ObjectKey& key, const std::string& lane) { AddAfter(key, lane, absl::ZeroDuration()); }
+void Workqueue::Add(const ObjectKey& key, const std::string& lane) {
+  AddAfter(key, lane, absl::ZeroDuration());
+}
 
 void Workqueue::AddAfter(const ObjectKey& key, const std::string& lane, absl::Duration delay) {
   {

@@ -44,8 +44,8 @@ class Workqueue {
   // Due after `delay`; a key that is already due earlier keeps its earlier time.
   void AddAfter(const ObjectKey& key, const std::string& lane, absl::Duration delay);
 
-  // Due after a delay that doubles with each call since the last Forget(), and is stretched by up to a half by `jitter`,
-  // in [0, 1). Returns the delay.
+  // Due after a delay that doubles with each call since the last Forget(), and is stretched by up to a half by
+  // `jitter`, in [0, 1). Returns the delay.
   absl::Duration AddWithBackoff(const ObjectKey& key, const std::string& lane, double jitter);
 
   // The key's work succeeded: its next back-off starts from the bottom.
@@ -87,7 +87,7 @@ class Workqueue {
   mutable std::mutex mu_;
   std::condition_variable wake_;
   std::map<std::string, Lane> lanes_;
-  std::string last_lane_;                     // served last: the next one in order comes first
+  std::string last_lane_;  // served last: the next one in order comes first
   std::map<ObjectKey, Waiting> waiting_;
   std::map<ObjectKey, std::string> in_work_;  // key to its lane
   std::map<ObjectKey, Waiting> again_;        // added while in work

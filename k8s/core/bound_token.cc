@@ -34,7 +34,8 @@ absl::StatusOr<BoundToken> ParseBoundToken(const SecretString& token) {
   if (!claims.ok()) return claims.status();
   const int64_t issued = IntAt(*claims, {"iat"});
   const int64_t expires = IntAt(*claims, {"exp"});
-  if (issued <= 0 || expires <= issued) return absl::InvalidArgumentError("the token's claims have no iat before an exp");
+  if (issued <= 0 || expires <= issued)
+    return absl::InvalidArgumentError("the token's claims have no iat before an exp");
 
   BoundToken parsed;
   parsed.token = token;

@@ -20,8 +20,8 @@ constexpr size_t kUidHashBytes = 5;
 std::string SecretName(const std::string& import_name, const std::string& import_uid) {
   unsigned char digest[SHA256_DIGEST_LENGTH];
   SHA256(reinterpret_cast<const unsigned char*>(import_uid.data()), import_uid.size(), digest);
-  const std::string suffix = absl::StrCat(
-      "-token-", absl::BytesToHexString({reinterpret_cast<const char*>(digest), kUidHashBytes}));
+  const std::string suffix =
+      absl::StrCat("-token-", absl::BytesToHexString({reinterpret_cast<const char*>(digest), kUidHashBytes}));
   std::string prefix = import_name.substr(0, kMaxNameBytes - suffix.size());
   // A cut may leave "a." or "a-" before the dash: "a.-token" is no DNS-1123 subdomain.
   while (!prefix.empty() && (prefix.back() == '.' || prefix.back() == '-')) prefix.pop_back();
@@ -64,8 +64,11 @@ Json BuildSecret(const ImportRef& import, const std::map<std::string, SecretStri
   for (const auto& [key, value] : data) {
     encoded[key] = absl::Base64Escape({value.Reveal().data(), value.size()});
   }
-  return JsonObject{
-      {"apiVersion", "v1"}, {"kind", "Secret"}, {"metadata", std::move(metadata)}, {"type", "Opaque"}, {"data", std::move(encoded)}};
+  return JsonObject{{"apiVersion", "v1"},
+                    {"kind", "Secret"},
+                    {"metadata", std::move(metadata)},
+                    {"type", "Opaque"},
+                    {"data", std::move(encoded)}};
 }
 
 std::map<std::string, SecretString> ParseSecretData(const Json& secret) {

@@ -25,8 +25,8 @@ struct ImportRef {
   std::string uid;
 };
 
-// "<import>-token-<10 hex digits of the UID's hash>", the import's part cut to fit 253 characters. The UID makes it new for
-// an import that was deleted and made again, so that two of them never share a Secret.
+// "<import>-token-<10 hex digits of the UID's hash>", the import's part cut to fit 253 characters. The UID makes it new
+// for an import that was deleted and made again, so that two of them never share a Secret.
 std::string SecretName(const std::string& import_name, const std::string& import_uid);
 
 // The keys that hold a credential, and go when it is withdrawn.

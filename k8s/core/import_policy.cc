@@ -23,7 +23,8 @@ bool Contains(const std::vector<std::string>& values, const std::string& value) 
   return std::find(values.begin(), values.end(), value) != values.end();
 }
 
-bool MatchesLabels(const std::vector<LabelRequirement>& requirements, const std::map<std::string, std::string>& labels) {
+bool MatchesLabels(const std::vector<LabelRequirement>& requirements,
+                   const std::map<std::string, std::string>& labels) {
   return std::all_of(requirements.begin(), requirements.end(), [&](const LabelRequirement& requirement) {
     const auto label = labels.find(requirement.key);
     const bool exists = label != labels.end();
@@ -125,8 +126,9 @@ absl::StatusOr<ImportPolicy> ParseImportPolicy(const Json& object) {
   return policy;
 }
 
-PolicyDecision DecideImport(const ServiceAccountImport& import, const std::map<std::string, std::string>& namespace_labels,
-                            int64_t rank, const std::vector<ImportPolicy>& policies) {
+PolicyDecision DecideImport(const ServiceAccountImport& import,
+                            const std::map<std::string, std::string>& namespace_labels, int64_t rank,
+                            const std::vector<ImportPolicy>& policies) {
   PolicyDecision decision;
   for (const ImportPolicy& policy : policies) {
     for (size_t i = 0; i < policy.rules.size(); ++i) {
@@ -136,7 +138,8 @@ PolicyDecision DecideImport(const ServiceAccountImport& import, const std::map<s
       if (decision.reason.empty()) decision.reason = absl::StrCat("rule ", rule, " does not allow it: ", refusal);
     }
   }
-  if (decision.reason.empty()) decision.reason = "there is no ServiceAccountImportPolicy, and without one nothing is allowed";
+  if (decision.reason.empty())
+    decision.reason = "there is no ServiceAccountImportPolicy, and without one nothing is allowed";
   return decision;
 }
 

@@ -41,7 +41,8 @@ struct ImportPolicy {
   std::vector<PolicyRule> rules;
 };
 
-// INVALID_ARGUMENT names policy, rule and field. Such a policy grants nothing: a rule read wrongly could grant too much.
+// INVALID_ARGUMENT names policy, rule and field. Such a policy grants nothing: a rule read wrongly could grant too
+// much.
 absl::StatusOr<ImportPolicy> ParseImportPolicy(const Json& object);
 
 struct PolicyDecision {
@@ -50,11 +51,12 @@ struct PolicyDecision {
   std::string reason;  // when refused: a sentence
 };
 
-// Policies add up: one rule that matches allows. Without any, everything is refused. A source namespace kube-* is allowed
-// only by a rule that names it in full. `namespace_labels` are those of the import's namespace. `rank` is how many imports
-// of that namespace are older.
-PolicyDecision DecideImport(const ServiceAccountImport& import, const std::map<std::string, std::string>& namespace_labels,
-                            int64_t rank, const std::vector<ImportPolicy>& policies);
+// Policies add up: one rule that matches allows. Without any, everything is refused. A source namespace kube-* is
+// allowed only by a rule that names it in full. `namespace_labels` are those of the import's namespace. `rank` is how
+// many imports of that namespace are older.
+PolicyDecision DecideImport(const ServiceAccountImport& import,
+                            const std::map<std::string, std::string>& namespace_labels, int64_t rank,
+                            const std::vector<ImportPolicy>& policies);
 
 }  // namespace k8s
 

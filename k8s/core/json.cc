@@ -78,7 +78,9 @@ absl::Time TimeAt(const Json& json, JsonPath path) {
   return time;
 }
 
-std::string ToRfc3339(absl::Time time) { return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone()); }
+std::string ToRfc3339(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
+}
 
 JsonArray ToJsonArray(const std::vector<std::string>& strings) {
   JsonArray array;

@@ -33,7 +33,9 @@ std::map<std::string, YAML::Node> Named(const YAML::Node& root, const char* list
   return named;
 }
 
-bool Decode(const std::string& base64, std::string& decoded) { return absl::Base64Unescape(base64, &decoded); }
+bool Decode(const std::string& base64, std::string& decoded) {
+  return absl::Base64Unescape(base64, &decoded);
+}
 
 absl::Status ReadCluster(const YAML::Node& cluster, const std::string& folder, ClusterAccess& access) {
   access.server = Scalar(cluster, "server");
@@ -57,7 +59,8 @@ ExecPlugin ReadExec(const YAML::Node& exec, const std::string& folder) {
   for (const YAML::Node& arg : exec["args"]) {
     if (arg.IsScalar()) plugin.args.push_back(arg.Scalar());
   }
-  for (const YAML::Node& variable : exec["env"]) plugin.env.emplace_back(Scalar(variable, "name"), Scalar(variable, "value"));
+  for (const YAML::Node& variable : exec["env"])
+    plugin.env.emplace_back(Scalar(variable, "name"), Scalar(variable, "value"));
   plugin.install_hint = Scalar(exec, "installHint");
   plugin.provide_cluster_info = Scalar(exec, "provideClusterInfo") == "true";
   return plugin;
@@ -78,7 +81,8 @@ absl::Status ReadUser(const YAML::Node& user, const std::string& folder, Cluster
   access.password = SecretString(Scalar(user, "password"));
   if (user.IsMap() && user["exec"] && user["exec"].IsMap()) access.exec = ReadExec(user["exec"], folder);
   if (user.IsMap() && user["auth-provider"]) {
-    return absl::FailedPreconditionError("its user has an auth-provider, which Kubernetes removed in 1.26; use its exec plugin");
+    return absl::FailedPreconditionError(
+        "its user has an auth-provider, which Kubernetes removed in 1.26; use its exec plugin");
   }
   return absl::OkStatus();
 }
@@ -90,7 +94,8 @@ absl::StatusOr<ClusterAccess> Resolve(const YAML::Node& context, const std::map<
   access.namespace_name = Scalar(context, "namespace");
   if (access.namespace_name.empty()) access.namespace_name = "default";
   const auto cluster = clusters.find(access.cluster_name);
-  if (cluster == clusters.end()) return absl::FailedPreconditionError(absl::StrCat("there is no cluster \"", access.cluster_name, "\""));
+  if (cluster == clusters.end())
+    return absl::FailedPreconditionError(absl::StrCat("there is no cluster \"", access.cluster_name, "\""));
   if (absl::Status status = ReadCluster(cluster->second, folder, access); !status.ok()) return status;
   const std::string user_name = Scalar(context, "user");
   if (user_name.empty()) return access;
@@ -123,7 +128,8 @@ SecretString BuildKubeconfig(const KubeconfigEntry& entry) {
 }
 
 absl::StatusOr<Kubeconfig> ParseKubeconfig(std::string_view text, const std::string& folder) {
-  if (text.size() > kMaxKubeconfigBytes) return absl::InvalidArgumentError("a kubeconfig of more than 1 MiB is not read");
+  if (text.size() > kMaxKubeconfigBytes)
+    return absl::InvalidArgumentError("a kubeconfig of more than 1 MiB is not read");
   Kubeconfig kubeconfig;
   try {  // yaml-cpp reports by exceptions; none leaves this function
     const YAML::Node root = YAML::Load(std::string(text));
@@ -144,7 +150,8 @@ absl::StatusOr<Kubeconfig> ParseKubeconfig(std::string_view text, const std::str
     }
   } catch (const YAML::Exception& exception) {
     // Its message may quote a value, hence the position alone.
-    return absl::InvalidArgumentError(absl::StrCat("not a kubeconfig: malformed YAML near line ", exception.mark.line + 1));
+    return absl::InvalidArgumentError(
+        absl::StrCat("not a kubeconfig: malformed YAML near line ", exception.mark.line + 1));
   }
   return kubeconfig;
 }
@@ -166,7 +173,8 @@ absl::StatusOr<ClusterAccess> SelectContext(const Kubeconfig& kubeconfig, const 
   if (const auto broken = kubeconfig.broken_contexts.find(name); broken != kubeconfig.broken_contexts.end()) {
     return absl::FailedPreconditionError(absl::StrCat("context \"", name, "\" cannot be used: ", broken->second));
   }
-  const std::string known = absl::StrJoin(kubeconfig.contexts, ", ", [](std::string* out, const auto& entry) { *out += entry.first; });
+  const std::string known =
+      absl::StrJoin(kubeconfig.contexts, ", ", [](std::string* out, const auto& entry) { *out += entry.first; });
   if (name.empty()) return absl::NotFoundError(absl::StrCat("the kubeconfig has no current context; it has: ", known));
   return absl::NotFoundError(absl::StrCat("the kubeconfig has no context \"", name, "\"; it has: ", known));
 }

@@ -27,7 +27,7 @@ struct ExecPlugin {
 // What it takes to reach and authenticate to one API server: a context of a kubeconfig, resolved. Empty means unset;
 // relative file paths are already joined with the kubeconfig's folder.
 struct ClusterAccess {
-  std::string server;  // "https://host:port/path"
+  std::string server;   // "https://host:port/path"
   std::string ca_data;  // PEM
   std::string ca_file;
   std::string tls_server_name;
@@ -44,7 +44,7 @@ struct ClusterAccess {
   std::string username;
   SecretString password;
 
-  std::string cluster_name;  // the kubeconfig's name of the cluster
+  std::string cluster_name;    // the kubeconfig's name of the cluster
   std::string namespace_name;  // of the context; "default" if it names none
 };
 

@@ -16,10 +16,10 @@ struct LeaseTiming {
 // What a candidate knows of the Lease. Both times are on its own monotonic clock: the times that others write into the
 // Lease are never compared with ours (client-go, tools/leaderelection), only whether they change.
 struct LeaseView {
-  std::string holder;           // "" when free
+  std::string holder;             // "" when free
   absl::Duration lease_duration;  // as its holder wrote it
-  absl::Duration last_change;   // when we first saw it as it is now
-  absl::Duration last_renewed;  // when we last renewed it ourselves; -InfiniteDuration for never
+  absl::Duration last_change;     // when we first saw it as it is now
+  absl::Duration last_renewed;    // when we last renewed it ourselves; -InfiniteDuration for never
 };
 
 enum class LeaseDecision {

@@ -3,8 +3,8 @@
 
 #include <string_view>
 
-// Every name that users, manifests or other clusters see: each literal once. They are a contract (the predecessor's users
-// apply our manifest over theirs), so a change here is a breaking change.
+// Every name that users, manifests or other clusters see: each literal once. They are a contract (the predecessor's
+// users apply our manifest over theirs), so a change here is a breaking change.
 namespace k8s {
 
 inline constexpr char kApiGroup[] = "multicluster.admiralty.io";
@@ -15,7 +15,8 @@ inline constexpr char kImportKind[] = "ServiceAccountImport";
 inline constexpr char kImportNameKey[] = "multicluster.admiralty.io/service-account-import.name";
 // On an import: a new value renews its token once.
 inline constexpr char kRenewRequestedKey[] = "multicluster.admiralty.io/renew-requested-at";
-// On an import in kBrokerNamespace, value "true": its token is the broker's own credential for the cluster of that name.
+// On an import in kBrokerNamespace, value "true": its token is the broker's own credential for the cluster of that
+// name.
 inline constexpr char kSourceClusterLabel[] = "multicluster.admiralty.io/source-cluster";
 inline constexpr char kManagedByLabel[] = "app.kubernetes.io/managed-by";
 inline constexpr char kManagedByValue[] = "multicluster-service-account";

@@ -7,9 +7,10 @@
 
 namespace k8s {
 
-// The age at which to replace `token`: between 50% and 60% of its lifetime. Where in between follows from the token's own
-// id, so that imports made together part, yet a restarted or a second broker finds the same instant without any record.
-// Half a life is the outage that we promise to ride out; the kubelet waits for 80% (pkg/kubelet/token, requiresRefresh).
+// The age at which to replace `token`: between 50% and 60% of its lifetime. Where in between follows from the token's
+// own id, so that imports made together part, yet a restarted or a second broker finds the same instant without any
+// record. Half a life is the outage that we promise to ride out; the kubelet waits for 80% (pkg/kubelet/token,
+// requiresRefresh).
 absl::Duration RefreshAge(const BoundToken& token);
 
 // How old `token` is. `received_ago` is the time on our monotonic clock since it was received, or InfiniteDuration when

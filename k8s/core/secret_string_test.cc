@@ -12,7 +12,9 @@ namespace k8s {
 namespace {
 
 template <typename T>
-concept Streamable = requires(std::ostream& out, const T& value) { out << value; };
+concept Streamable = requires(std::ostream& out, const T& value) {
+  out << value;
+};
 
 TEST(SecretStringTest, CannotBePrintedOrConverted) {
   static_assert(!Streamable<SecretString>);

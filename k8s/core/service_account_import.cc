@@ -60,7 +60,8 @@ absl::StatusOr<ServiceAccountImport> ParseServiceAccountImport(const Json& objec
                                                               {"spec.name", &import.spec.name}};
   for (const auto& [field, name] : names) {
     if (!IsDnsSubdomain(*name)) {
-      return absl::InvalidArgumentError(absl::StrCat(ToString(import.meta.key()), ": ", field, " is no DNS-1123 subdomain"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(ToString(import.meta.key()), ": ", field, " is no DNS-1123 subdomain"));
     }
   }
   return import;
@@ -110,11 +111,12 @@ Json BuildImportStatus(const ObjectMeta& meta, const ImportStatus& status) {
   PutUnlessEmpty(fields, "tokenId", status.token_id);
   PutUnlessEmpty(fields, "accountUid", status.account_uid);
   PutUnlessEmpty(fields, "renewRequestedAt", status.renew_requested_at);
-  return JsonObject{{"apiVersion", kApiVersion},
-                    {"kind", kImportKind},
-                    // With the UID, a status never lands on an import that was deleted and made again.
-                    {"metadata", JsonObject{{"name", meta.name}, {"namespace", meta.namespace_name}, {"uid", meta.uid}}},
-                    {"status", std::move(fields)}};
+  return JsonObject{
+      {"apiVersion", kApiVersion},
+      {"kind", kImportKind},
+      // With the UID, a status never lands on an import that was deleted and made again.
+      {"metadata", JsonObject{{"name", meta.name}, {"namespace", meta.namespace_name}, {"uid", meta.uid}}},
+      {"status", std::move(fields)}};
 }
 
 bool IsDnsSubdomain(const std::string& name) {

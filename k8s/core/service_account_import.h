@@ -17,9 +17,9 @@ namespace k8s {
 enum class Delivery { kSecret, kBroker };
 
 struct ImportSpec {
-  std::string cluster_name;    // the source, as it is registered
-  std::string namespace_name;  // of the ServiceAccount there
-  std::string name;            // of the ServiceAccount there
+  std::string cluster_name;            // the source, as it is registered
+  std::string namespace_name;          // of the ServiceAccount there
+  std::string name;                    // of the ServiceAccount there
   std::vector<std::string> audiences;  // empty: the source API server's own
   absl::Duration expiration = absl::Hours(1);
   Delivery delivery = Delivery::kSecret;
@@ -44,8 +44,8 @@ struct ImportStatus {
   std::vector<Condition> conditions;      // at most one of a type
   int64_t observed_generation = 0;
   std::string server;
-  std::string expires_at;        // RFC 3339, the source's clock; "" without a token
-  std::string next_renewal_at;   // RFC 3339, our clock
+  std::string expires_at;       // RFC 3339, the source's clock; "" without a token
+  std::string next_renewal_at;  // RFC 3339, our clock
   std::string token_id;
   std::string account_uid;
   std::string renew_requested_at;  // the value of the annotation that was last obeyed
@@ -73,8 +73,8 @@ void RemoveCondition(ImportStatus& status, const std::string& type);
 // The import as an object for a server-side apply of its status.
 Json BuildImportStatus(const ObjectMeta& meta, const ImportStatus& status);
 
-// Whether `name` is a DNS-1123 subdomain (lower case, digits, '-', '.', 253 characters): only such a name may become part
-// of a path or of another name.
+// Whether `name` is a DNS-1123 subdomain (lower case, digits, '-', '.', 253 characters): only such a name may become
+// part of a path or of another name.
 bool IsDnsSubdomain(const std::string& name);
 
 }  // namespace k8s

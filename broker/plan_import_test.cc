@@ -1,0 +1,246 @@
+#include "broker/plan_import.h"
+
+#include <absl/strings/escaping.h>
+#include <absl/strings/str_cat.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "k8s/core/names.h"
+
+namespace broker {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::Field;
+using ::testing::Ge;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Le;
+
+constexpr char kCanary[] = "canary";  // in every token: must be found nowhere but in the Secret
+
+k8s::BoundToken Token(const std::string& id, const std::string& account_uid) {
+  return {.token = k8s::SecretString(absl::StrCat(kCanary, id)),
+          .issued_at = absl::FromUnixSeconds(1000),
+          .expires_at = absl::FromUnixSeconds(4600),
+          .lifetime = absl::Hours(1),
+          .token_id = id,
+          .subject = "system:serviceaccount:default:pod-lister",
+          .account_uid = account_uid};
+}
+
+// An import that nobody has looked at yet, with everything in reach.
+Observed NewImport() {
+  Observed observed;
+  observed.import.meta = {.namespace_name = "default", .name = "lister", .uid = "import-uid", .generation = 1};
+  observed.import.spec = {.cluster_name = "cluster2", .namespace_name = "default", .name = "pod-lister"};
+  observed.policy = {.allowed = true, .rule = "namespace-sameness[0]"};
+  observed.source = {.state = SourceView::State::kReady, .server = "https://c2:6443", .ca_bundle = "CA"};
+  observed.account = {.state = AccountView::State::kPresent, .uid = "account-uid"};
+  observed.now = absl::FromUnixSeconds(1000);
+  return observed;
+}
+
+// The same after its token was issued and written.
+Observed ReadyImport() {
+  Observed observed = NewImport();
+  const Plan plan = PlanAfterMint(observed, Token("JTI=1", "account-uid"));
+  observed.import.status = plan.status;
+  observed.token = Token("JTI=1", "account-uid");
+  observed.secret =
+      HeldSecret{.meta = {.namespace_name = "default", .name = plan.status.secret_names[0], .uid = "secret-uid"},
+                 .data = plan.secret_data};
+  observed.secret->meta.owners = {
+      {.kind = k8s::kImportKind, .name = "lister", .uid = "import-uid", .controller = true}};
+  return observed;
+}
+
+const k8s::Condition& Ready(const Plan& plan) {
+  return *k8s::FindCondition(plan.status, "Ready");
+}
+
+TEST(PlanImportTest, ANewImportWantsATokenOfTheAskedLife) {
+  Observed observed = NewImport();
+  observed.import.spec.expiration = absl::Minutes(10);
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(plan.action, Plan::Action::kMint);
+  EXPECT_EQ(plan.lifetime, absl::Minutes(10));
+}
+
+TEST(PlanImportTest, AReadyImportIsLeftAlone) {
+  const Observed observed = ReadyImport();
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(plan.action, Plan::Action::kNone);
+  EXPECT_EQ(plan.status, observed.import.status);
+  EXPECT_THAT(plan.events, IsEmpty());
+  EXPECT_THAT(plan.requeue_after, AllOf(Ge(absl::Minutes(30)), Le(absl::Minutes(36))));
+}
+
+TEST(PlanImportTest, ATokenIsReplacedAfterSixtyPercentOfItsLife) {
+  Observed observed = ReadyImport();
+  observed.token_age = absl::Minutes(29);
+  EXPECT_EQ(PlanImport(observed).action, Plan::Action::kNone);
+  observed.token_age = absl::Minutes(36);
+  EXPECT_EQ(PlanImport(observed).action, Plan::Action::kMint);
+}
+
+TEST(PlanImportTest, AnUnreachableSourceLeavesALivingToken) {
+  Observed observed = ReadyImport();
+  observed.source = {
+      .state = SourceView::State::kUnreachable, .error = "connection refused", .server = "https://c2:6443"};
+  observed.token_age = absl::Minutes(59);
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(plan.action, Plan::Action::kNone);
+  EXPECT_TRUE(Ready(plan).status);
+  EXPECT_THAT(Ready(plan).message, HasSubstr("connection refused"));
+  EXPECT_EQ(plan.requeue_after, absl::Minutes(1));
+}
+
+TEST(PlanImportTest, ADeadTokenOfAnUnreachableSourceIsRemoved) {
+  Observed observed = ReadyImport();
+  observed.source.state = SourceView::State::kUnreachable;
+  observed.token_age = absl::Hours(1);
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(plan.action, Plan::Action::kRevoke);
+  EXPECT_EQ(Ready(plan).reason, "SourceUnreachable");
+}
+
+TEST(PlanImportTest, AWithdrawnPolicyRevokesAtOnce) {
+  Observed observed = ReadyImport();
+  observed.policy = {.allowed = false, .reason = "there is none"};
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(plan.action, Plan::Action::kRevoke);
+  EXPECT_EQ(Ready(plan).reason, "NotAllowedByPolicy");
+  EXPECT_EQ(k8s::FindCondition(plan.status, "Revoked")->reason, "PolicyWithdrawn");
+  EXPECT_EQ(plan.status.token_id, "");
+}
+
+TEST(PlanImportTest, TheBrokersOwnCredentialNeedsNoPolicyAndLives30Days) {
+  Observed observed = NewImport();
+  observed.is_source_credential = true;
+  observed.policy = {};
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(plan.action, Plan::Action::kMint);
+  EXPECT_EQ(plan.lifetime, absl::Hours(30 * 24));
+}
+
+TEST(PlanImportTest, ADeletedAccountRevokes) {
+  Observed observed = ReadyImport();
+  observed.account = {.state = AccountView::State::kAbsent};
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(plan.action, Plan::Action::kRevoke);
+  EXPECT_EQ(k8s::FindCondition(plan.status, "Revoked")->reason, "RemoteServiceAccountDeleted");
+}
+
+TEST(PlanImportTest, AnAccountMadeAnewGetsANewTokenAndAnEvent) {
+  Observed observed = ReadyImport();
+  observed.account.uid = "other-uid";
+  ASSERT_EQ(PlanImport(observed).action, Plan::Action::kMint);
+  const Plan plan = PlanAfterMint(observed, Token("JTI=2", "other-uid"));
+  EXPECT_THAT(plan.events, Contains(Field(&Event::reason, "AccountRecreated")));
+}
+
+TEST(PlanImportTest, AChangedSpecWantsATokenAtOnce) {
+  Observed observed = ReadyImport();
+  observed.import.meta.generation = 2;
+  EXPECT_EQ(PlanImport(observed).action, Plan::Action::kMint);
+}
+
+TEST(PlanImportTest, ARenewalIsRequestedOnce) {
+  Observed observed = ReadyImport();
+  observed.import.meta.annotations[k8s::kRenewRequestedKey] = "2026-01-01T00:00:00Z";
+  ASSERT_EQ(PlanImport(observed).action, Plan::Action::kMint);
+  observed.import.status = PlanAfterMint(observed, Token("JTI=1", "account-uid")).status;
+  EXPECT_EQ(PlanImport(observed).action, Plan::Action::kNone);
+}
+
+TEST(PlanImportTest, AnEditedSecretIsRestoredWithTheSameToken) {
+  Observed observed = ReadyImport();
+  observed.secret->data[k8s::kServerKey] = k8s::SecretString("https://evil");
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(plan.action, Plan::Action::kRewrite);
+  EXPECT_TRUE(plan.secret_data.at(k8s::kTokenKey) == observed.token->token);
+  EXPECT_THAT(plan.events, Contains(Field(&Event::reason, "SecretRestored")));
+}
+
+TEST(PlanImportTest, AKeyThatSomebodyAddedIsLeft) {
+  Observed observed = ReadyImport();
+  observed.secret->data.emplace("note", k8s::SecretString("mine"));
+  EXPECT_EQ(PlanImport(observed).action, Plan::Action::kNone);
+}
+
+TEST(PlanImportTest, ANewAddressOfTheSourceRewritesTheSecret) {
+  Observed observed = ReadyImport();
+  observed.source.server = "https://c2.example.com";
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(plan.action, Plan::Action::kRewrite);
+  EXPECT_EQ(plan.status.server, "https://c2.example.com");
+}
+
+TEST(PlanImportTest, AUsersSecretUnderOurNameIsNotTouched) {
+  Observed observed = ReadyImport();
+  observed.secret->meta.owners.clear();
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(plan.action, Plan::Action::kNone);
+  EXPECT_EQ(Ready(plan).reason, "SecretConflict");
+}
+
+TEST(PlanImportTest, ANamespaceWithoutRightsSaysTheCommand) {
+  Observed observed = NewImport();
+  observed.secret_access = absl::PermissionDeniedError("no");
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(Ready(plan).reason, "NamespaceNotServed");
+  EXPECT_THAT(Ready(plan).message, HasSubstr("kubectl -n default create rolebinding"));
+}
+
+TEST(PlanImportTest, DeliveryBrokerKeepsNothingInTheSecret) {
+  Observed observed = ReadyImport();
+  observed.import.spec.delivery = k8s::Delivery::kBroker;
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(plan.action, Plan::Action::kRevoke);
+  EXPECT_EQ(Ready(plan).reason, "DeliveryNotSupported");
+}
+
+struct MintErrorCase {
+  const char* sentence;
+  absl::Status error;
+  const char* reason;
+};
+
+TEST(PlanAfterMintTest, TellsWhyThereIsNoToken) {
+  const MintErrorCase kCases[] = {
+      {"no such account", absl::NotFoundError("x"), "RemoteServiceAccountNotFound"},
+      {"the fence refuses", absl::PermissionDeniedError("x"), "TokenRequestForbidden"},
+      {"our credential ended", absl::UnauthenticatedError("x"), "SourceCredentialInvalid"},
+      {"connection refused", absl::UnavailableError("x"), "SourceUnreachable"},
+      {"packets dropped", absl::DeadlineExceededError("x"), "SourceUnreachable"},
+      {"nonsense", absl::InvalidArgumentError("x"), "TokenRequestFailed"},
+  };
+  for (const MintErrorCase& test : kCases) {
+    SCOPED_TRACE(test.sentence);
+    const Plan plan = PlanAfterMint(NewImport(), test.error);
+    EXPECT_EQ(Ready(plan).reason, test.reason);
+    EXPECT_FALSE(Ready(plan).status);
+    EXPECT_TRUE(plan.back_off);
+  }
+}
+
+TEST(PlanAfterMintTest, FailureToRenewKeepsTheLivingToken) {
+  Observed observed = ReadyImport();
+  observed.token_age = absl::Minutes(40);
+  const Plan plan = PlanAfterMint(observed, absl::UnavailableError("connection refused"));
+  EXPECT_EQ(plan.action, Plan::Action::kNone);
+  EXPECT_TRUE(Ready(plan).status);
+}
+
+TEST(PlanAfterMintTest, ShowsTheTokenNowhereButInTheSecret) {
+  const Plan plan = PlanAfterMint(NewImport(), Token("JTI=1", "account-uid"));
+  EXPECT_EQ(plan.secret_data.size(), 6);
+  std::string shown = boost::json::serialize(k8s::BuildImportStatus({.name = "x"}, plan.status));
+  for (const Event& event : plan.events) absl::StrAppend(&shown, event.note);
+  EXPECT_THAT(shown, Not(HasSubstr(kCanary)));
+}
+
+}  // namespace
+}  // namespace broker
