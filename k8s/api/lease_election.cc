@@ -42,6 +42,11 @@ bool LeaseElection::IsLeader() const {
   return MayLead(view_, identity_, timing_, clock_.Monotonic());
 }
 
+int64_t LeaseElection::leader_generation() const {
+  std::lock_guard lock(mu_);
+  return generation_;
+}
+
 void LeaseElection::Loop() {
   std::unique_lock lock(mu_);
   while (!stopping_) {
@@ -115,8 +120,11 @@ void LeaseElection::Write(Json lease, bool exists, const std::string& holder) {
     }
     return;
   }
+  // Asked before the view changes: whether this write renews a term or begins one.
+  const bool led = IsLeader();
   Observe(*written);
   std::lock_guard lock(mu_);
+  if (!led && !holder.empty()) ++generation_;
   view_.last_renewed = holder.empty() ? -absl::InfiniteDuration() : asked_at;
 }
 

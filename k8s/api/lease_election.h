@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -30,6 +31,10 @@ class LeaseElection {
   // Whether this replica may act as leader at this very moment: ask before each write. Thread-safe.
   bool IsLeader() const;
 
+  // How many terms of leadership have begun here: one more whenever it is won, also when it is won back. What was
+  // planned in one term must not be written in the next. Thread-safe.
+  int64_t leader_generation() const;
+
  private:
   void Loop();
   void Try();
@@ -46,6 +51,7 @@ class LeaseElection {
   mutable std::mutex mu_;
   std::condition_variable wake_;
   LeaseView view_{.last_renewed = -absl::InfiniteDuration()};  // guarded by mu_
+  int64_t generation_ = 0;                                     // guarded by mu_
   bool stopping_ = false;                                      // guarded by mu_
   std::string seen_version_;                                   // resourceVersion behind view_; only the thread uses it
   bool led_ = false;                                           // as above

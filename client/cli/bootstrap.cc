@@ -1,0 +1,276 @@
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
+
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <sstream>
+#include <utility>
+
+#include "client/cli/cli.h"
+#include "k8s/api/token_requester.h"
+#include "k8s/core/build_secret.h"
+#include "k8s/core/names.h"
+#include "k8s/core/source_trust.h"
+
+namespace cli {
+namespace {
+
+// The fence needs ValidatingAdmissionPolicy v1.
+constexpr int kFenceMinorVersion = 30;
+constexpr absl::Duration kFirstTokenLife = absl::Hours(1);  // the broker replaces it within seconds
+constexpr absl::Duration kFenceTimeout = absl::Seconds(30);
+constexpr absl::Duration kBrokerTimeout = absl::Seconds(30);
+
+struct Flags {
+  std::vector<std::string> contexts;
+  ClusterFlags target, source;
+  std::vector<std::string> only, audiences;
+  std::string print, source_server, source_ca;
+  bool dry_run = false;
+};
+
+bool IsLoopback(const std::string& server) {
+  return absl::StrContains(server, "//127.") || absl::StrContains(server, "//localhost") ||
+         absl::StrContains(server, "//[::1]");
+}
+
+k8s::Json BuildSourceImport(const std::string& source_name, const std::string& target_name) {
+  return k8s::JsonObject{
+      {"apiVersion", k8s::kApiVersion},
+      {"kind", k8s::kImportKind},
+      {"metadata", k8s::JsonObject{{"name", source_name},
+                                   {"namespace", k8s::kBrokerNamespace},
+                                   {"labels", k8s::JsonObject{{k8s::kSourceClusterLabel, "true"}}}}},
+      {"spec",
+       k8s::JsonObject{{"clusterName", source_name}, {"namespace", k8s::kBrokerNamespace}, {"name", target_name}}}};
+}
+
+// The address and CA that pods of the target use for the source.
+absl::Status SetSourceAddress(const Flags& flags, Cluster& source) {
+  if (!flags.source_server.empty()) source.access.server = flags.source_server;
+  if (flags.source_server.empty() && IsLoopback(source.access.server)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the source's server is ", source.access.server,
+                     ", which means another machine to pods; say what they should use: --source-server=https://..."));
+  }
+  if (!absl::StartsWith(source.access.server, "https://"))
+    return absl::InvalidArgumentError("the source's server must be an https URL");
+  if (flags.source_ca.empty()) return absl::OkStatus();
+  std::ifstream file(flags.source_ca);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file || text.str().empty())
+    return absl::InvalidArgumentError(absl::StrCat("cannot read --source-ca ", flags.source_ca));
+  source.access.ca_data = text.str();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<k8s::SourceTrust> TrustFromFlags(const Flags& flags, const std::string& target_name,
+                                                int source_minor_version) {
+  k8s::SourceTrust trust{.target_name = target_name, .audiences = flags.audiences};
+  for (const std::string& text : flags.only) {
+    absl::StatusOr<k8s::AccountScope> scope = k8s::ParseAccountScope(text);
+    if (!scope.ok()) return scope.status();
+    trust.only.push_back(*std::move(scope));
+  }
+  if (source_minor_version < kFenceMinorVersion && trust.only.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("the source is Kubernetes 1.", source_minor_version,
+                                                   ", which has no ValidatingAdmissionPolicy to fence the broker in; "
+                                                   "say what it may take: --only=NAMESPACE[/NAME],..."));
+  }
+  return trust;
+}
+
+absl::Status ApplyAll(const Cluster& cluster, const std::vector<k8s::Json>& objects) {
+  for (const k8s::Json& object : objects) {
+    if (absl::Status status = ApplyObject(cluster.client(), object).status(); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+// Asks, as the broker, for a token of its own account that lives a second too long: the one request that only the fence
+// refuses and that does no harm if it is not there yet.
+bool FenceWorks(const Cluster& source, const std::string& target_name, const k8s::SecretString& token) {
+  k8s::HttpRequest request{
+      .method = "POST",
+      .path = absl::StrCat("/api/v1/namespaces/", k8s::kBrokerNamespace, "/serviceaccounts/", target_name, "/token"),
+      .content_type = "application/json"};
+  request.body = k8s::SecretString(
+      R"({"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{"expirationSeconds":2592001}})");
+  request.bearer = token;
+  const auto response = source.connection.transport->Send(request);
+  return response.ok() && response->status == 403 &&
+         response->body.Reveal().find("ValidatingAdmissionPolicy") != std::string_view::npos;
+}
+
+// The source's half. Returns the broker's first token.
+absl::StatusOr<k8s::BoundToken> BootstrapSource(const Cluster& source, k8s::SourceTrust trust) {
+  if (absl::Status status = ApplyAll(source, k8s::BuildSourceIdentity(trust.target_name)); !status.ok()) return status;
+  absl::StatusOr<k8s::BoundToken> token =
+      k8s::RequestToken(source.client(), {k8s::kBrokerNamespace, trust.target_name}, {}, kFirstTokenLife);
+  if (!token.ok()) return token.status();
+  // An empty list of audiences got the API server's own: learned here, because it differs from cluster to cluster.
+  trust.audiences.insert(trust.audiences.begin(), token->audiences.begin(), token->audiences.end());
+  if (source.minor_version >= kFenceMinorVersion) {
+    // What kubemcsa allow and deny added stays when bootstrap runs again.
+    const k8s::Resource policies{"admissionregistration.k8s.io", "v1", "validatingadmissionpolicies"};
+    if (auto policy = source.client().Get(policies, {"", k8s::SourceObjectName(trust.target_name)}); policy.ok()) {
+      if (auto before = k8s::ParseFence(*policy); before.ok()) {
+        trust.powerful = before->powerful;
+        trust.denied = before->denied;
+      }
+    }
+    if (absl::Status status = ApplyAll(source, k8s::BuildFence(trust)); !status.ok()) return status;
+    if (!WaitUntil(kFenceTimeout, [&] { return FenceWorks(source, trust.target_name, token->token); })) {
+      return absl::FailedPreconditionError(
+          "the fence does not refuse what it should; no right was granted. Look at: kubectl get "
+          "validatingadmissionpolicy " +
+          k8s::SourceObjectName(trust.target_name));
+    }
+    Done(absl::StrCat(source.name, ": the fence stands"));
+  }
+  // Rights come last: never without the fence.
+  if (absl::Status status = ApplyAll(source, k8s::BuildSourceGrants(trust)); !status.ok()) return status;
+  Done(absl::StrCat(source.name, ": ServiceAccount ", k8s::kBrokerNamespace, "/", trust.target_name,
+                    " may take tokens of ",
+                    trust.only.empty() ? "accounts that the fence lets pass" : "the accounts of --only"));
+  return token;
+}
+
+absl::Status BootstrapTarget(const Cluster& target, const Cluster& source, const k8s::SecretString& token) {
+  absl::StatusOr<k8s::Json> import = ApplyObject(target.client(), BuildSourceImport(source.name, target.name));
+  if (!import.ok()) {
+    if (!absl::IsNotFound(import.status())) return import.status();
+    return absl::NotFoundError(absl::StrCat("multicluster-service-account is not installed in ", target.name, " (",
+                                            std::string(import.status().message()),
+                                            "); apply its manifest first, then run this again"));
+  }
+  absl::StatusOr<std::string> ca_bundle = k8s::CaBundleOf(source.access);
+  if (!ca_bundle.ok()) return ca_bundle.status();
+  const k8s::ObjectMeta meta = k8s::ParseObjectMeta(*import);
+  const k8s::RemoteCluster cluster{
+      .server = source.access.server, .ca_bundle = *ca_bundle, .namespace_name = k8s::kBrokerNamespace};
+  const k8s::Json secret = k8s::BuildSecret({.namespace_name = meta.namespace_name, .name = meta.name, .uid = meta.uid},
+                                            k8s::BuildSecretData(meta.name, cluster, token));
+  // As the broker's own writes, so that it can remove the keys later.
+  absl::StatusOr<k8s::Json> written = target.client().Apply(k8s::kSecrets, secret, k8s::kFieldManager);
+  if (!written.ok()) return written.status();
+  Done(absl::StrCat(target.name, ": source cluster ", source.name, " is registered"));
+  return absl::OkStatus();
+}
+
+// Tells whether the broker has taken the credential over, if there is a broker yet.
+void TellBroker(const Cluster& target, const Cluster& source) {
+  const auto lease = target.client().Get(k8s::kLeases, {k8s::kBrokerNamespace, k8s::kBrokerName});
+  if (!lease.ok() || k8s::StringAt(*lease, {"spec", "holderIdentity"}).empty()) {
+    Note(absl::StrCat("no broker runs in ", target.name,
+                      " yet; it will take over within the hour that the first token lives"));
+    return;
+  }
+  const bool ready = WaitUntil(kBrokerTimeout, [&] {
+    const auto import = target.client().Get(k8s::kImports, {k8s::kBrokerNamespace, source.name});
+    if (!import.ok()) return false;
+    for (const k8s::Json& condition : k8s::ArrayAt(*import, {"status", "conditions"})) {
+      if (k8s::StringAt(condition, {"type"}) == "Ready") return k8s::StringAt(condition, {"status"}) == "True";
+    }
+    return false;
+  });
+  if (ready) {
+    Done(absl::StrCat(target.name, ": the broker uses it"));
+  } else {
+    Note(absl::StrCat("the broker has not taken it over yet; see: kubectl -n ", k8s::kBrokerNamespace, " describe sai ",
+                      source.name));
+  }
+}
+
+void PrintList(const std::vector<k8s::Json>& objects) {
+  k8s::JsonArray items;
+  for (const k8s::Json& object : objects) items.push_back(object);
+  std::cout << boost::json::serialize(
+                   k8s::JsonObject{{"apiVersion", "v1"}, {"kind", "List"}, {"items", std::move(items)}})
+            << "\n";
+}
+
+std::vector<k8s::Json> SourceObjects(const k8s::SourceTrust& trust) {
+  std::vector<k8s::Json> objects = k8s::BuildSourceIdentity(trust.target_name);
+  for (k8s::Json& object : k8s::BuildFence(trust)) objects.push_back(std::move(object));
+  for (k8s::Json& object : k8s::BuildSourceGrants(trust)) objects.push_back(std::move(object));
+  return objects;
+}
+
+// The source's half as a manifest. The API server's audience is its issuer unless its admin set another.
+int PrintSource(const Flags& flags, const Cluster& source, const std::string& target_name) {
+  absl::StatusOr<k8s::SourceTrust> trust = TrustFromFlags(flags, target_name, source.minor_version);
+  if (!trust.ok()) return Fail(trust.status());
+  absl::StatusOr<k8s::Json> discovery = source.client().GetPath("/.well-known/openid-configuration");
+  if (!discovery.ok()) return Fail(discovery.status());
+  trust->audiences.insert(trust->audiences.begin(), k8s::StringAt(*discovery, {"issuer"}));
+  PrintList(SourceObjects(*trust));
+  return kExitOk;
+}
+
+int Run(Flags flags) {
+  if (!flags.contexts.empty()) {
+    if (flags.contexts.size() != 2)
+      return Fail(absl::InvalidArgumentError("name both contexts, target first: kubemcsa bootstrap CLUSTER1 CLUSTER2"));
+    flags.target.context = flags.contexts[0];
+    flags.source.context = flags.contexts[1];
+  }
+  if (flags.print == "target") {
+    const std::string target_name = flags.target.name.empty() ? flags.target.context : flags.target.name;
+    const std::string source_name = flags.source.name.empty() ? flags.source.context : flags.source.name;
+    PrintList({BuildSourceImport(source_name, target_name)});
+    return kExitOk;
+  }
+  absl::StatusOr<Cluster> source = OpenCluster(flags.source, "source");
+  if (!source.ok()) return Fail(source.status());
+  if (flags.print == "source")
+    return PrintSource(flags, *source, flags.target.name.empty() ? flags.target.context : flags.target.name);
+  absl::StatusOr<Cluster> target = OpenCluster(flags.target, "target");
+  if (!target.ok()) return Fail(target.status());
+  if (absl::Status status = SetSourceAddress(flags, *source); !status.ok()) return Fail(status);
+  absl::StatusOr<k8s::SourceTrust> trust = TrustFromFlags(flags, target->name, source->minor_version);
+  if (!trust.ok()) return Fail(trust.status());
+  if (flags.dry_run) {
+    for (const k8s::Json& object : SourceObjects(*trust))
+      std::cout << source->name << ": would apply " << Describe(object) << "\n";
+    std::cout << target->name << ": would apply " << Describe(BuildSourceImport(source->name, target->name))
+              << " and its Secret\n";
+    return kExitOk;
+  }
+  absl::StatusOr<k8s::BoundToken> token = BootstrapSource(*source, *std::move(trust));
+  if (!token.ok()) return Fail(token.status());
+  if (absl::Status status = BootstrapTarget(*target, *source, token->token); !status.ok()) return Fail(status);
+  TellBroker(*target, *source);
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddBootstrap(CLI::App& app, int& status) {
+  CLI::App* command =
+      app.add_subcommand("bootstrap", "let the broker of a target cluster take tokens of a source cluster");
+  auto flags = std::make_shared<Flags>();
+  command->add_option("CONTEXTS", flags->contexts, "two contexts: the target, then the source")->expected(0, 2);
+  for (const auto& [role, cluster] :
+       {std::pair<std::string, ClusterFlags*>{"target", &flags->target}, {"source", &flags->source}}) {
+    command->add_option("--" + role + "-context", cluster->context,
+                        "context of the " + role + "; default the current one");
+    command->add_option("--" + role + "-kubeconfig", cluster->kubeconfig, "kubeconfig of the " + role);
+    command->add_option("--" + role + "-name", cluster->name, "name of the " + role + "; default its context's");
+  }
+  command->add_option("--only", flags->only, "NAMESPACE[/NAME],...: the only accounts it may take tokens of")
+      ->delimiter(',');
+  command->add_option("--audience", flags->audiences, "further audiences that tokens may be for")->delimiter(',');
+  command->add_option("--print", flags->print, "print one half as a manifest, without a token, and change nothing")
+      ->check(CLI::IsMember({"source", "target"}));
+  command->add_option("--source-server", flags->source_server, "the source's URL as pods of the target reach it");
+  command->add_option("--source-ca", flags->source_ca, "PEM file of the CA that signed the certificate there");
+  command->add_flag("--dry-run", flags->dry_run, "say what would be applied");
+  command->footer("Example: kubemcsa bootstrap cluster1 cluster2 --only=default/pod-lister");
+  command->callback([flags, &status] { status = Run(*flags); });
+}
+
+}  // namespace cli

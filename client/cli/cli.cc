@@ -1,0 +1,119 @@
+#include "client/cli/cli.h"
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <utility>
+
+#include "k8s/core/names.h"
+#include "k8s/core/service_account_import.h"
+
+namespace cli {
+namespace {
+
+constexpr absl::Duration kFirstContact = absl::Seconds(8);
+
+void Print(const char* color, const char* mark, const std::string& text) {
+  static const bool colored = isatty(STDERR_FILENO) && std::getenv("NO_COLOR") == nullptr;
+  std::cerr << (colored ? color : "") << mark << (colored ? "\033[0m" : "") << " " << text << "\n";
+}
+
+k8s::Resource ResourceOf(const k8s::Json& object) {
+  const std::string kind = k8s::StringAt(object, {"kind"});
+  const std::string api_version = k8s::StringAt(object, {"apiVersion"});
+  const size_t slash = api_version.find('/');
+  k8s::Resource resource;
+  resource.group = slash == std::string::npos ? "" : api_version.substr(0, slash);
+  resource.version = slash == std::string::npos ? api_version : api_version.substr(slash + 1);
+  // The plurals of all kinds that we write are regular.
+  const std::string lower = absl::AsciiStrToLower(kind);
+  resource.plural =
+      lower.back() == 'y' ? absl::StrCat(lower.substr(0, lower.size() - 1), "ies") : absl::StrCat(lower, "s");
+  return resource;
+}
+
+}  // namespace
+
+void Done(const std::string& text) {
+  Print("\033[32m", "✓", text);
+}
+void Note(const std::string& text) {
+  Print("\033[33m", "!", text);
+}
+
+int Fail(const absl::Status& status) {
+  Print("\033[31m", "✗", std::string(status.message()));
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+      return kExitUsage;
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+      return kExitUnreachable;
+    default:
+      return kExitFailed;
+  }
+}
+
+absl::StatusOr<Cluster> OpenOneCluster(const ClusterFlags& flags) {
+  const k8s::Environment environment = k8s::Environment::OfThisProcess();
+  absl::StatusOr<k8s::Kubeconfig> kubeconfig = k8s::LoadKubeconfig(flags.kubeconfig, environment);
+  if (!kubeconfig.ok()) return kubeconfig.status();
+  absl::StatusOr<k8s::ClusterAccess> access = k8s::SelectContext(*kubeconfig, flags.context);
+  if (!access.ok()) return access.status();
+  absl::StatusOr<k8s::ClusterConnection> connection = k8s::Connect(*access, environment);
+  if (!connection.ok()) return connection.status();
+  return Cluster{.context = flags.context.empty() ? kubeconfig->current_context : flags.context,
+                 .access = *std::move(access),
+                 .connection = *std::move(connection)};
+}
+
+absl::StatusOr<Cluster> OpenCluster(const ClusterFlags& flags, const std::string& role) {
+  absl::StatusOr<Cluster> cluster = OpenOneCluster(flags);
+  if (!cluster.ok()) return cluster;
+  cluster->name = flags.name.empty() ? cluster->context : flags.name;
+  if (!k8s::IsDnsSubdomain(cluster->name)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", cluster->name, "\" is no DNS-1123 subdomain and cannot name a cluster; choose a name: --",
+                     role, "-name=NAME"));
+  }
+  absl::StatusOr<k8s::Json> version = cluster->client().GetPath("/version", kFirstContact);
+  if (!version.ok()) {
+    return absl::Status(version.status().code(),
+                        absl::StrCat(role, " cluster ", cluster->name, " at ", cluster->access.server, ": ",
+                                     std::string(version.status().message())));
+  }
+  std::string minor = k8s::StringAt(*version, {"minor"});
+  while (!minor.empty() && !absl::ascii_isdigit(minor.back())) minor.pop_back();  // "27+", as EKS says
+  if (!absl::SimpleAtoi(minor, &cluster->minor_version)) cluster->minor_version = 0;
+  return cluster;
+}
+
+absl::StatusOr<k8s::Json> ApplyObject(const k8s::Client& client, const k8s::Json& object) {
+  absl::StatusOr<k8s::Json> applied = client.Apply(ResourceOf(object), object, "kubemcsa");
+  if (applied.ok()) return applied;
+  return absl::Status(applied.status().code(),
+                      absl::StrCat("cannot apply ", Describe(object), ": ", std::string(applied.status().message())));
+}
+
+absl::Status DeleteObject(const k8s::Client& client, const k8s::Json& object) {
+  return client.Delete(ResourceOf(object), k8s::KeyOf(object));
+}
+
+std::string Describe(const k8s::Json& object) {
+  return absl::StrCat(absl::AsciiStrToLower(k8s::StringAt(object, {"kind"})), "/",
+                      k8s::StringAt(object, {"metadata", "name"}));
+}
+
+bool WaitUntil(absl::Duration timeout, const std::function<bool()>& done) {
+  for (const absl::Time end = absl::Now() + timeout; absl::Now() < end; absl::SleepFor(absl::Milliseconds(200))) {
+    if (done()) return true;
+  }
+  return false;
+}
+
+}  // namespace cli

@@ -1,0 +1,76 @@
+#ifndef CLIENT_CLI_CLI_H_
+#define CLIENT_CLI_CLI_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "k8s/api/cluster_connection.h"
+#include "k8s/core/json.h"
+
+// What the commands of kubemcsa share: clusters, output and exit statuses. Single-threaded.
+namespace cli {
+
+// Exit statuses, told in --help.
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailed = 1;       // the cluster says no, or something is not there
+inline constexpr int kExitUsage = 2;        // the command line is wrong
+inline constexpr int kExitUnreachable = 3;  // a cluster cannot be reached
+
+// Progress for a person, on standard error: green ✓, yellow ! and red ✗ on a terminal unless NO_COLOR is set.
+void Done(const std::string& text);
+void Note(const std::string& text);
+
+// Prints the error and what to do next; returns the exit status that fits its code.
+int Fail(const absl::Status& status);
+
+// One cluster of the command line: a context, of a kubeconfig.
+struct ClusterFlags {
+  std::string kubeconfig;
+  std::string context;
+  std::string name;
+};
+
+struct Cluster {
+  std::string name;  // a DNS-1123 subdomain
+  std::string context;
+  k8s::ClusterAccess access;
+  k8s::ClusterConnection connection;
+  int minor_version = 0;  // of Kubernetes 1.x
+
+  const k8s::Client& client() const { return *connection.client; }
+};
+
+// Connects and asks for the version. `role` ("target", "source") is used in messages about flags.
+absl::StatusOr<Cluster> OpenCluster(const ClusterFlags& flags, const std::string& role);
+
+// Connects, without a role, name or version: for commands about one cluster.
+absl::StatusOr<Cluster> OpenOneCluster(const ClusterFlags& flags);
+
+// Applies an object of any kind that we write; force, field manager "kubemcsa".
+absl::StatusOr<k8s::Json> ApplyObject(const k8s::Client& client, const k8s::Json& object);
+absl::Status DeleteObject(const k8s::Client& client, const k8s::Json& object);
+
+// "clusterrole/mcsa:cluster1"
+std::string Describe(const k8s::Json& object);
+
+// Waits until `done` says so. False at the timeout.
+bool WaitUntil(absl::Duration timeout, const std::function<bool()>& done);
+
+// Each command adds itself to the application and sets `status` when it has run.
+void AddBootstrap(CLI::App& app, int& status);
+void AddUnbootstrap(CLI::App& app, int& status);
+void AddAllow(CLI::App& app, int& status);
+void AddDeny(CLI::App& app, int& status);
+void AddRenew(CLI::App& app, int& status);
+void AddExport(CLI::App& app, int& status);
+void AddStatus(CLI::App& app, int& status);
+void AddVersion(CLI::App& app, int& status);
+
+}  // namespace cli
+
+#endif  // CLIENT_CLI_CLI_H_

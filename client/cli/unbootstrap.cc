@@ -1,0 +1,75 @@
+#include <absl/strings/str_cat.h>
+
+#include <memory>
+#include <utility>
+
+#include "client/cli/cli.h"
+#include "k8s/core/names.h"
+#include "k8s/core/source_trust.h"
+
+namespace cli {
+namespace {
+
+struct Flags {
+  std::vector<std::string> contexts;
+  ClusterFlags target, source;
+};
+
+// Rights go first and the fence last: at no instant has the identity rights without it.
+absl::Status RemoveFromSource(const k8s::Client& client, const std::string& target_name) {
+  k8s::SourceTrust trust{.target_name = target_name};
+  const k8s::Resource fences{"admissionregistration.k8s.io", "v1", "validatingadmissionpolicies"};
+  if (auto policy = client.Get(fences, {"", k8s::SourceObjectName(target_name)}); policy.ok()) {
+    if (auto written = k8s::ParseFence(*policy); written.ok()) trust = *std::move(written);
+  }
+  std::vector<k8s::Json> objects = k8s::BuildSourceGrants(trust);
+  for (k8s::Json& object : k8s::BuildSourceIdentity(target_name)) {
+    if (k8s::StringAt(object, {"kind"}) != "Namespace")
+      objects.push_back(std::move(object));  // other targets live there
+  }
+  for (k8s::Json& object : k8s::BuildFence(trust)) objects.push_back(std::move(object));
+  for (const k8s::Json& object : objects) {
+    if (absl::Status status = DeleteObject(client, object); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+int Run(Flags flags) {
+  if (!flags.contexts.empty()) {
+    if (flags.contexts.size() != 2)
+      return Fail(
+          absl::InvalidArgumentError("name both contexts, target first: kubemcsa unbootstrap CLUSTER1 CLUSTER2"));
+    flags.target.context = flags.contexts[0];
+    flags.source.context = flags.contexts[1];
+  }
+  absl::StatusOr<Cluster> target = OpenCluster(flags.target, "target");
+  if (!target.ok()) return Fail(target.status());
+  absl::StatusOr<Cluster> source = OpenCluster(flags.source, "source");
+  if (!source.ok()) return Fail(source.status());
+  if (absl::Status status = RemoveFromSource(source->client(), target->name); !status.ok()) return Fail(status);
+  Done(absl::StrCat(source->name, ": the identity of ", target->name, ", its rights and its fence are gone"));
+  // Its Secret goes with it, by owner reference.
+  if (absl::Status status = target->client().Delete(k8s::kImports, {k8s::kBrokerNamespace, source->name}); !status.ok())
+    return Fail(status);
+  Done(absl::StrCat(target->name, ": source cluster ", source->name, " is no longer registered"));
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddUnbootstrap(CLI::App& app, int& status) {
+  CLI::App* command = app.add_subcommand("unbootstrap", "undo bootstrap in both clusters");
+  auto flags = std::make_shared<Flags>();
+  command->add_option("CONTEXTS", flags->contexts, "two contexts: the target, then the source")->expected(0, 2);
+  for (const auto& [role, cluster] :
+       {std::pair<std::string, ClusterFlags*>{"target", &flags->target}, {"source", &flags->source}}) {
+    command->add_option("--" + role + "-context", cluster->context,
+                        "context of the " + role + "; default the current one");
+    command->add_option("--" + role + "-kubeconfig", cluster->kubeconfig, "kubeconfig of the " + role);
+    command->add_option("--" + role + "-name", cluster->name, "name of the " + role + "; default its context's");
+  }
+  command->footer("Example: kubemcsa unbootstrap cluster1 cluster2");
+  command->callback([flags, &status] { status = Run(*flags); });
+}
+
+}  // namespace cli
