@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <cctype>
 #include <optional>
 #include <utility>
@@ -94,7 +95,10 @@ absl::StatusOr<Json> Client::SendJson(HttpRequest request) const {
     return absl::UnavailableError(
         absl::StrCat("the server redirects (HTTP ", response->status, "), which is not followed"));
   }
-  return ParseJson(response->body.Reveal());
+  absl::StatusOr<Json> json = ParseJson(response->body.Reveal());
+  // Callers reach into the answer, and Boost asserts: no server, nor what stands in front of it, may end us so.
+  if (json.ok() && !json->is_object()) return absl::InvalidArgumentError("the server's answer is no JSON object");
+  return json;
 }
 
 absl::StatusOr<Json> Client::Get(const Resource& resource, const ObjectKey& key, bool metadata_only) const {

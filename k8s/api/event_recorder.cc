@@ -14,6 +14,13 @@ constexpr size_t kMaxNoteBytes = 1024;
 constexpr size_t kMaxNameBytes = 200;  // of the regarded object's, so that the suffix fits into 253
 constexpr absl::Duration kRepeatAfter = absl::Minutes(10);
 
+// `text` cut to `size` bytes, or up to three less: half a character would not be JSON.
+std::string CutUtf8(const std::string& text, size_t size) {
+  if (text.size() <= size) return text;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+  return text.substr(0, size);
+}
+
 }  // namespace
 
 EventRecorder::EventRecorder(const Client& client, const Clock& clock, std::string controller, std::string instance)
@@ -36,13 +43,14 @@ void EventRecorder::Record(const ObjectReference& regarding, const EventText& te
   std::lock_guard lock(mu_);
   const absl::Duration now = clock_.Monotonic();
   std::erase_if(last_written_, [&](const auto& entry) { return now - entry.second > kRepeatAfter; });
-  const auto [entry, fresh] =
-      last_written_.try_emplace(absl::StrCat(regarding.uid, "/", text.reason, "/", text.note), now);
-  if (!fresh) return;
+  const std::string same = absl::StrCat(regarding.uid, "/", text.reason, "/", text.note);
+  if (last_written_.contains(same)) return;
   if (waiting_.size() >= kMaxWaiting) {
     ++dropped_;
     return;
   }
+  // Not before: what was dropped is to be written when it comes again.
+  last_written_.emplace(same, now);
   const std::string name = absl::StrCat(regarding.key.name.substr(0, kMaxNameBytes), ".",
                                         absl::Hex(absl::ToUnixNanos(clock_.Now())), absl::Hex(sequence_++));
   waiting_.push_back(JsonObject{
@@ -55,7 +63,7 @@ void EventRecorder::Record(const ObjectReference& regarding, const EventText& te
       {"action", text.action},
       {"reason", text.reason},
       {"type", text.warning ? "Warning" : "Normal"},
-      {"note", text.note.substr(0, kMaxNoteBytes)},
+      {"note", CutUtf8(text.note, kMaxNoteBytes)},
       {"regarding", JsonObject{{"apiVersion", regarding.api_version},
                                {"kind", regarding.kind},
                                {"namespace", regarding.key.namespace_name},

@@ -12,6 +12,8 @@ namespace k8s {
 namespace {
 
 constexpr absl::Duration kMinBackoff = absl::Milliseconds(500);
+// A watch that ends sooner and brought nothing is no watch that came to its end (client-go: "very short watch").
+constexpr auto kShortWatch = std::chrono::seconds(1);
 
 class AtomicCanceller final : public StreamCanceller {
  public:
@@ -24,6 +26,12 @@ class AtomicCanceller final : public StreamCanceller {
 
 std::string ResourceVersionOf(const Json& object) {
   return StringAt(object, {"metadata", "resourceVersion"});
+}
+
+// Errors that watching on from the same place would meet for ever, or that make what we hold doubtful.
+bool NeedsNewList(const absl::Status& status) {
+  return absl::IsOutOfRange(status) || absl::IsInvalidArgument(status) || absl::IsPermissionDenied(status) ||
+         absl::IsNotFound(status);
 }
 
 // The bookmark that ends the list part of a watch.
@@ -62,17 +70,21 @@ void Reflector::Loop() {
   std::mt19937_64 rng(std::random_device{}());
   absl::Duration backoff = kMinBackoff;
   while (!stopping_) {
+    progressed_ = false;
+    const auto begin = std::chrono::steady_clock::now();
     const absl::Status status = ListAndWatch();
     if (stopping_) return;
-    if (status.ok()) {
+    const bool lasted = std::chrono::steady_clock::now() - begin >= kShortWatch;
+    if (progressed_ || (status.ok() && lasted)) backoff = kMinBackoff;
+    if (status.ok() && (progressed_ || lasted)) {
       // The server ends each watch sooner or later; go on at once, yet never in a tight loop.
-      backoff = kMinBackoff;
       if (!Sleep(absl::Milliseconds(50))) return;
       continue;
     }
-    if (absl::IsOutOfRange(status)) {
-      resource_version_.clear();
-    } else {
+    if (NeedsNewList(status)) resource_version_.clear();
+    // Forgotten history is no failure: the next list is.
+    if (!status.ok() && !absl::IsOutOfRange(status)) {
+      failing_ = true;
       callbacks_.on_state(status);
     }
     const double jitter = std::uniform_real_distribution<>(1.0, 1.5)(rng);
@@ -85,8 +97,10 @@ absl::Status Reflector::ListAndWatch() {
   if (!resource_version_.empty()) return WatchOn();
   if (list_by_watch_) {
     const absl::Status status = ListByWatch();
-    // Servers before 1.32, or with the feature off, answer 422.
-    if (!absl::IsInvalidArgument(status)) return status;
+    if (stopping_ || !resource_version_.empty()) return status;
+    // Servers with the feature off (before 1.32) answer 422. Those from before 1.27 ignore the wish: their events end,
+    // or a common bookmark comes, without the mark.
+    if (!status.ok() && !absl::IsInvalidArgument(status)) return status;
     list_by_watch_ = false;
   }
   if (absl::Status status = ListByPages(); !status.ok()) return status;
@@ -99,10 +113,7 @@ absl::Status Reflector::ListByWatch() {
   return client_.Watch(resource_, namespace_name_, {.list = options_, .send_initial_events = true},
                        AtomicCanceller(stopping_), [&](WatchEvent event) {
                          if (!initial) {
-                           resource_version_ = ResourceVersionOf(event.object);
-                           if (event.type != WatchEventType::kBookmark) {
-                             callbacks_.on_event(event.type, std::move(event.object));
-                           }
+                           Follow(std::move(event));
                          } else if (EndsInitialEvents(event)) {
                            initial = false;
                            std::vector<Json> list;
@@ -110,9 +121,11 @@ absl::Status Reflector::ListByWatch() {
                            for (auto& [key, item] : items) list.push_back(std::move(item));
                            items.clear();
                            Synced(std::move(list), ResourceVersionOf(event.object));
+                         } else if (event.type == WatchEventType::kBookmark) {
+                           return false;
                          } else if (event.type == WatchEventType::kDeleted) {
                            items.erase(KeyOf(event.object));
-                         } else if (event.type != WatchEventType::kBookmark) {
+                         } else {
                            items.insert_or_assign(KeyOf(event.object), std::move(event.object));
                          }
                          return !stopping_;
@@ -129,15 +142,21 @@ absl::Status Reflector::ListByPages() {
 absl::Status Reflector::WatchOn() {
   return client_.Watch(resource_, namespace_name_, {.list = options_, .resource_version = resource_version_},
                        AtomicCanceller(stopping_), [&](WatchEvent event) {
-                         resource_version_ = ResourceVersionOf(event.object);
-                         if (event.type != WatchEventType::kBookmark) {
-                           callbacks_.on_event(event.type, std::move(event.object));
-                         }
+                         Follow(std::move(event));
                          return !stopping_;
                        });
 }
 
+void Reflector::Follow(WatchEvent event) {
+  progressed_ = true;
+  resource_version_ = ResourceVersionOf(event.object);
+  if (event.type != WatchEventType::kBookmark) callbacks_.on_event(event.type, std::move(event.object));
+  if (std::exchange(failing_, false)) callbacks_.on_state(absl::OkStatus());
+}
+
 void Reflector::Synced(std::vector<Json> items, std::string resource_version) {
+  progressed_ = true;
+  failing_ = false;
   resource_version_ = std::move(resource_version);
   callbacks_.on_replace(std::move(items));
   {

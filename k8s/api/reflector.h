@@ -19,8 +19,8 @@ namespace k8s {
 
 // Follows the objects of one kind, in one namespace or all, in a thread of its own: lists them, watches from there,
 // goes on from the last bookmark after each interruption, and lists again when the server has forgotten that far back
-// (410). It asks for the list as watch events (sendInitialEvents) first and falls back on a paged list where the server
-// does not know that.
+// (410) or refuses to go on. It asks for the list as watch events (sendInitialEvents) first and falls back on a paged
+// list where the server refuses or ignores that.
 //
 // Borrows `client`. Callbacks run in its thread, one at a time.
 class Reflector {
@@ -29,7 +29,8 @@ class Reflector {
     // The whole truth at one instant: objects not in it are gone.
     std::function<void(std::vector<Json>)> on_replace;
     std::function<void(WatchEventType, Json)> on_event;  // never kBookmark
-    // OK after each list; else why the last list or watch failed. Tried again with back-off, up to `max_backoff`.
+    // OK after each list, and when a watch that had failed brings something again (a bookmark at the latest, so within
+    // about a minute); else why the last list or watch failed. Tried again with back-off, up to `max_backoff`.
     std::function<void(const absl::Status&)> on_state;
   };
 
@@ -49,6 +50,7 @@ class Reflector {
   absl::Status ListByWatch();
   absl::Status ListByPages();
   absl::Status WatchOn();
+  void Follow(WatchEvent event);
   void Synced(std::vector<Json> items, std::string resource_version);
   bool Sleep(absl::Duration delay);  // false once stopping
 
@@ -61,6 +63,8 @@ class Reflector {
 
   std::string resource_version_;  // where to go on; "" to list. Only the thread uses it.
   bool list_by_watch_ = true;     // as above
+  bool failing_ = false;          // as above: what on_state was told last
+  bool progressed_ = false;       // as above: whether the latest attempt brought anything
   std::atomic<bool> stopping_ = false;
   std::mutex mu_;
   std::condition_variable wake_;

@@ -239,12 +239,13 @@ int FakeTransport::CountLocked(std::string_view prefix) const {
   }));
 }
 
-// Records the request, and answers it if a fault or a responder is set for it.
-std::optional<absl::StatusOr<HttpResponse>> FakeTransport::Intercept(const HttpRequest& request,
+// Records the request, and answers it if a fault or a responder is set for it. The caller goes on under the same lock,
+// so that who has seen a watch in requests() knows that it is there for EndWatches() and SendBookmark().
+std::optional<absl::StatusOr<HttpResponse>> FakeTransport::Intercept(std::unique_lock<std::mutex>& lock,
+                                                                     const HttpRequest& request,
                                                                      absl::Duration hang_limit,
                                                                      const StreamCanceller* canceller) {
   const std::string line = LineOf(request);
-  std::unique_lock lock(mu_);
   requests_.push_back({request.method, request.path, std::string(request.body.Reveal())});
   changed_.notify_all();
   for (auto fault = faults_.begin(); fault != faults_.end(); ++fault) {
@@ -274,15 +275,17 @@ std::optional<absl::StatusOr<HttpResponse>> FakeTransport::Intercept(const HttpR
 }
 
 absl::StatusOr<HttpResponse> FakeTransport::Send(const HttpRequest& request) {
-  if (auto answer = Intercept(request, request.timeout, nullptr)) return *std::move(answer);
-  std::lock_guard lock(mu_);
+  std::unique_lock lock(mu_);
+  if (auto answer = Intercept(lock, request, request.timeout, nullptr)) return *std::move(answer);
   return AnswerLocked(request);
 }
 
 absl::StatusOr<HttpResponse> FakeTransport::Stream(const HttpRequest& request, absl::Duration idle_timeout,
                                                    const StreamCanceller& canceller,
                                                    const std::function<bool(std::string_view)>& on_data) {
-  if (auto answer = Intercept(request, idle_timeout, &canceller)) {
+  std::unique_lock lock(mu_);
+  if (auto answer = Intercept(lock, request, idle_timeout, &canceller)) {
+    if (lock.owns_lock()) lock.unlock();
     if (answer->ok() && (*answer)->status == 200) on_data((*answer)->body.Reveal());
     return *std::move(answer);
   }
@@ -290,7 +293,6 @@ absl::StatusOr<HttpResponse> FakeTransport::Stream(const HttpRequest& request, a
   const Query query = ParseQuery(request.path);
   const auto argument = [&](const char* name) { return query.contains(name) ? query.at(name) : std::string(); };
 
-  std::unique_lock lock(mu_);
   const bool initial_events = argument("sendInitialEvents") == "true" && watch_list_ != WatchList::kUnknown;
   if (initial_events && watch_list_ == WatchList::kRefused) {
     return Refuse(422, "Invalid", "sendInitialEvents is forbidden for watch", at);

@@ -94,8 +94,8 @@ class FakeTransport final : public HttpTransport {
   };
   using Query = std::map<std::string, std::string>;
 
-  std::optional<absl::StatusOr<HttpResponse>> Intercept(const HttpRequest& request, absl::Duration hang_limit,
-                                                        const StreamCanceller* canceller);
+  std::optional<absl::StatusOr<HttpResponse>> Intercept(std::unique_lock<std::mutex>& lock, const HttpRequest& request,
+                                                        absl::Duration hang_limit, const StreamCanceller* canceller);
   HttpResponse AnswerLocked(const HttpRequest& request);
   HttpResponse ListLocked(const ApiPath& at, const Query& query, const std::string& accept);
   HttpResponse WriteLocked(const ApiPath& at, const HttpRequest& request, Json body, bool dry_run);
