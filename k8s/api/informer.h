@@ -5,67 +5,17 @@
 #include <absl/status/statusor.h>
 
 #include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "k8s/api/informer_store.h"
 #include "k8s/api/reflector.h"
 #include "k8s/core/object.h"
 
 namespace k8s {
-
-// The objects that a Reflector has seen, shared by all who read them. Thread-safe.
-template <typename T>
-class InformerStore {
- public:
-  using Pointer = std::shared_ptr<const T>;
-
-  // The object, or null. What it points to never changes and may be kept.
-  Pointer Get(const ObjectKey& key) const {
-    std::lock_guard lock(mu_);
-    const auto found = objects_.find(key);
-    return found == objects_.end() ? nullptr : found->second;
-  }
-
-  // All of a namespace, or of all namespaces when empty, in the order of their keys.
-  std::vector<Pointer> List(const std::string& namespace_name = "") const {
-    std::lock_guard lock(mu_);
-    std::vector<Pointer> list;
-    auto at = namespace_name.empty() ? objects_.begin() : objects_.lower_bound(ObjectKey{namespace_name, ""});
-    for (; at != objects_.end(); ++at) {
-      if (!namespace_name.empty() && at->first.namespace_name != namespace_name) break;
-      list.push_back(at->second);
-    }
-    return list;
-  }
-
-  // Each returns what was there before.
-  Pointer Set(const ObjectKey& key, Pointer object) {
-    std::lock_guard lock(mu_);
-    std::swap(objects_[key], object);
-    return object;
-  }
-  Pointer Erase(const ObjectKey& key) {
-    std::lock_guard lock(mu_);
-    auto node = objects_.extract(key);
-    return node ? std::move(node.mapped()) : nullptr;
-  }
-
-  std::vector<ObjectKey> Keys() const {
-    std::lock_guard lock(mu_);
-    std::vector<ObjectKey> keys;
-    for (const auto& [key, object] : objects_) keys.push_back(key);
-    return keys;
-  }
-
- private:
-  mutable std::mutex mu_;
-  std::map<ObjectKey, Pointer> objects_;
-};
 
 // A Reflector, a store, and who wants to hear of changes. An object that cannot be parsed is reported through `on_bad`
 // and stays as it was; it never stops the others.
@@ -79,10 +29,12 @@ class Informer {
 
   Informer(const Client& client, Resource resource, std::string namespace_name, ListOptions options, Parse parse,
            OnChange on_change, std::function<void(const absl::Status&)> on_state,
-           std::function<void(const ObjectKey&, const absl::Status&)> on_bad)
+           std::function<void(const ObjectKey&, const absl::Status&)> on_bad,
+           typename InformerStore<T>::Index index = nullptr)
       : parse_(std::move(parse)),
         on_change_(std::move(on_change)),
         on_bad_(std::move(on_bad)),
+        store_(std::move(index)),
         reflector_(client, std::move(resource), std::move(namespace_name), std::move(options),
                    {.on_replace = [this](std::vector<Json> items) { Replace(items); },
                     .on_event =
