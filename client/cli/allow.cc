@@ -43,7 +43,7 @@ absl::Status Change(const k8s::Client& client, const Flags& flags, bool allow) {
   if (!account.ok()) return account.status();
   if (account->name.empty() && (!allow || flags.powerful))
     return absl::InvalidArgumentError("name one account: NAMESPACE/NAME");
-  absl::StatusOr<k8s::Json> policy = client.Get(kFences, {"", k8s::SourceObjectName(flags.target_name)});
+  absl::StatusOr<k8s::Json> policy = client.Get(kFences, {"", k8s::FenceName(flags.target_name)});
   if (absl::IsNotFound(policy.status())) {
     return absl::NotFoundError(absl::StrCat(
         "target ", flags.target_name, " was not bootstrapped with this cluster; is this the right --source-context?"));

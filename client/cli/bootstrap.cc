@@ -47,24 +47,26 @@ k8s::Json BuildSourceImport(const std::string& source_name, const std::string& t
        k8s::JsonObject{{"clusterName", source_name}, {"namespace", k8s::kBrokerNamespace}, {"name", target_name}}}};
 }
 
-// The address and CA that pods of the target use for the source.
-absl::Status SetSourceAddress(const Flags& flags, Cluster& source) {
-  if (!flags.source_server.empty()) source.access.server = flags.source_server;
-  if (flags.source_server.empty() && IsLoopback(source.access.server)) {
+// How pods of the target reach the source, which may differ from how its admin does.
+absl::StatusOr<k8s::RemoteCluster> SourceForPods(const Flags& flags, const Cluster& source) {
+  k8s::RemoteCluster remote{.server = flags.source_server.empty() ? source.access.server : flags.source_server,
+                            .namespace_name = k8s::kBrokerNamespace};
+  if (flags.source_server.empty() && IsLoopback(remote.server)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the source's server is ", source.access.server,
+        absl::StrCat("the source's server is ", remote.server,
                      ", which means another machine to pods; say what they should use: --source-server=https://..."));
   }
-  if (!absl::StartsWith(source.access.server, "https://"))
+  if (!absl::StartsWith(remote.server, "https://"))
     return absl::InvalidArgumentError("the source's server must be an https URL");
-  if (flags.source_ca.empty()) return absl::OkStatus();
-  std::ifstream file(flags.source_ca);
-  std::stringstream text;
-  text << file.rdbuf();
-  if (!file || text.str().empty())
-    return absl::InvalidArgumentError(absl::StrCat("cannot read --source-ca ", flags.source_ca));
-  source.access.ca_data = text.str();
-  return absl::OkStatus();
+  k8s::ClusterAccess access = source.access;
+  if (!flags.source_ca.empty()) {
+    access.ca_data.clear();
+    access.ca_file = flags.source_ca;
+  }
+  absl::StatusOr<std::string> ca_bundle = k8s::CaBundleOf(access);
+  if (!ca_bundle.ok()) return ca_bundle.status();
+  remote.ca_bundle = *std::move(ca_bundle);
+  return remote;
 }
 
 absl::StatusOr<k8s::SourceTrust> TrustFromFlags(const Flags& flags, const std::string& target_name,
@@ -90,19 +92,27 @@ absl::Status ApplyAll(const Cluster& cluster, const std::vector<k8s::Json>& obje
   return absl::OkStatus();
 }
 
+// The source as the broker sees it from here: the admin's way there without the admin's credential. A client
+// certificate would count before the token.
+absl::StatusOr<k8s::ClusterConnection> ConnectAsBroker(const Cluster& source, const k8s::SecretString& token) {
+  return k8s::Connect({.server = source.access.server,
+                       .ca_data = source.access.ca_data,
+                       .ca_file = source.access.ca_file,
+                       .tls_server_name = source.access.tls_server_name,
+                       .proxy_url = source.access.proxy_url,
+                       .insecure_skip_tls_verify = source.access.insecure_skip_tls_verify,
+                       .token = token},
+                      k8s::Environment::OfThisProcess());
+}
+
 // Asks, as the broker, for a token of its own account that lives a second too long: the one request that only the fence
 // refuses and that does no harm if it is not there yet.
-bool FenceWorks(const Cluster& source, const std::string& target_name, const k8s::SecretString& token) {
-  k8s::HttpRequest request{
-      .method = "POST",
-      .path = absl::StrCat("/api/v1/namespaces/", k8s::kBrokerNamespace, "/serviceaccounts/", target_name, "/token"),
-      .content_type = "application/json"};
-  request.body = k8s::SecretString(
-      R"({"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{"expirationSeconds":2592001}})");
-  request.bearer = token;
-  const auto response = source.connection.transport->Send(request);
-  return response.ok() && response->status == 403 &&
-         response->body.Reveal().find("ValidatingAdmissionPolicy") != std::string_view::npos;
+bool FenceWorks(const k8s::Client& as_broker, const std::string& target_name) {
+  const absl::Status refusal =
+      k8s::RequestToken(as_broker, {k8s::kBrokerNamespace, target_name}, {}, absl::Hours(30 * 24) + absl::Seconds(1))
+          .status();
+  return absl::IsPermissionDenied(refusal) &&
+         absl::StrContains(std::string(refusal.message()), "ValidatingAdmissionPolicy");
 }
 
 // The source's half. Returns the broker's first token.
@@ -116,18 +126,20 @@ absl::StatusOr<k8s::BoundToken> BootstrapSource(const Cluster& source, k8s::Sour
   if (source.minor_version >= kFenceMinorVersion) {
     // What kubemcsa allow and deny added stays when bootstrap runs again.
     const k8s::Resource policies{"admissionregistration.k8s.io", "v1", "validatingadmissionpolicies"};
-    if (auto policy = source.client().Get(policies, {"", k8s::SourceObjectName(trust.target_name)}); policy.ok()) {
+    if (auto policy = source.client().Get(policies, {"", k8s::FenceName(trust.target_name)}); policy.ok()) {
       if (auto before = k8s::ParseFence(*policy); before.ok()) {
         trust.powerful = before->powerful;
         trust.denied = before->denied;
       }
     }
     if (absl::Status status = ApplyAll(source, k8s::BuildFence(trust)); !status.ok()) return status;
-    if (!WaitUntil(kFenceTimeout, [&] { return FenceWorks(source, trust.target_name, token->token); })) {
+    absl::StatusOr<k8s::ClusterConnection> as_broker = ConnectAsBroker(source, token->token);
+    if (!as_broker.ok()) return as_broker.status();
+    if (!WaitUntil(kFenceTimeout, [&] { return FenceWorks(*as_broker->client, trust.target_name); })) {
       return absl::FailedPreconditionError(
           "the fence does not refuse what it should; no right was granted. Look at: kubectl get "
           "validatingadmissionpolicy " +
-          k8s::SourceObjectName(trust.target_name));
+          k8s::FenceName(trust.target_name));
     }
     Done(absl::StrCat(source.name, ": the fence stands"));
   }
@@ -139,7 +151,8 @@ absl::StatusOr<k8s::BoundToken> BootstrapSource(const Cluster& source, k8s::Sour
   return token;
 }
 
-absl::Status BootstrapTarget(const Cluster& target, const Cluster& source, const k8s::SecretString& token) {
+absl::Status BootstrapTarget(const Cluster& target, const Cluster& source, const k8s::RemoteCluster& remote,
+                             const k8s::SecretString& token) {
   absl::StatusOr<k8s::Json> import = ApplyObject(target.client(), BuildSourceImport(source.name, target.name));
   if (!import.ok()) {
     if (!absl::IsNotFound(import.status())) return import.status();
@@ -147,13 +160,9 @@ absl::Status BootstrapTarget(const Cluster& target, const Cluster& source, const
                                             std::string(import.status().message()),
                                             "); apply its manifest first, then run this again"));
   }
-  absl::StatusOr<std::string> ca_bundle = k8s::CaBundleOf(source.access);
-  if (!ca_bundle.ok()) return ca_bundle.status();
   const k8s::ObjectMeta meta = k8s::ParseObjectMeta(*import);
-  const k8s::RemoteCluster cluster{
-      .server = source.access.server, .ca_bundle = *ca_bundle, .namespace_name = k8s::kBrokerNamespace};
   const k8s::Json secret = k8s::BuildSecret({.namespace_name = meta.namespace_name, .name = meta.name, .uid = meta.uid},
-                                            k8s::BuildSecretData(meta.name, cluster, token));
+                                            k8s::BuildSecretData(meta.name, remote, token));
   // As the broker's own writes, so that it can remove the keys later.
   absl::StatusOr<k8s::Json> written = target.client().Apply(k8s::kSecrets, secret, k8s::kFieldManager);
   if (!written.ok()) return written.status();
@@ -230,7 +239,8 @@ int Run(Flags flags) {
     return PrintSource(flags, *source, flags.target.name.empty() ? flags.target.context : flags.target.name);
   absl::StatusOr<Cluster> target = OpenCluster(flags.target, "target");
   if (!target.ok()) return Fail(target.status());
-  if (absl::Status status = SetSourceAddress(flags, *source); !status.ok()) return Fail(status);
+  absl::StatusOr<k8s::RemoteCluster> remote = SourceForPods(flags, *source);
+  if (!remote.ok()) return Fail(remote.status());
   absl::StatusOr<k8s::SourceTrust> trust = TrustFromFlags(flags, target->name, source->minor_version);
   if (!trust.ok()) return Fail(trust.status());
   if (flags.dry_run) {
@@ -242,7 +252,7 @@ int Run(Flags flags) {
   }
   absl::StatusOr<k8s::BoundToken> token = BootstrapSource(*source, *std::move(trust));
   if (!token.ok()) return Fail(token.status());
-  if (absl::Status status = BootstrapTarget(*target, *source, token->token); !status.ok()) return Fail(status);
+  if (absl::Status status = BootstrapTarget(*target, *source, *remote, token->token); !status.ok()) return Fail(status);
   TellBroker(*target, *source);
   return kExitOk;
 }

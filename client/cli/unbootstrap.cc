@@ -19,7 +19,7 @@ struct Flags {
 absl::Status RemoveFromSource(const k8s::Client& client, const std::string& target_name) {
   k8s::SourceTrust trust{.target_name = target_name};
   const k8s::Resource fences{"admissionregistration.k8s.io", "v1", "validatingadmissionpolicies"};
-  if (auto policy = client.Get(fences, {"", k8s::SourceObjectName(target_name)}); policy.ok()) {
+  if (auto policy = client.Get(fences, {"", k8s::FenceName(target_name)}); policy.ok()) {
     if (auto written = k8s::ParseFence(*policy); written.ok()) trust = *std::move(written);
   }
   std::vector<k8s::Json> objects = k8s::BuildSourceGrants(trust);

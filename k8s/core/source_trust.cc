@@ -19,6 +19,24 @@ constexpr char kTrustAnnotation[] = "multicluster.admiralty.io/trust";
 constexpr char kRbacGroup[] = "rbac.authorization.k8s.io";
 constexpr char kRbacVersion[] = "rbac.authorization.k8s.io/v1";
 
+// What makes an account too powerful to hand out unasked. Cluster-wide: a right in one namespace is the source admin's
+// choice. One expression each, because CEL's cost limit allows an expression two of these checks.
+struct Power {
+  const char* what;
+  const char* check;
+};
+constexpr Power kPowers[] = {
+    {"may do everything", "group('*').resource('*').check('*')"},
+    {"may read Secrets", "group('').resource('secrets').check('get')"},
+    {"may list Secrets", "group('').resource('secrets').check('list')"},
+    {"may take tokens", "group('').resource('serviceaccounts').subresource('token').check('create')"},
+    {"may escalate roles", "group('rbac.authorization.k8s.io').resource('clusterroles').check('escalate')"},
+    {"may bind roles", "group('rbac.authorization.k8s.io').resource('clusterroles').check('bind')"},
+    {"may impersonate users", "group('').resource('users').check('impersonate')"},
+    {"may impersonate groups", "group('').resource('groups').check('impersonate')"},
+    {"may impersonate accounts", "group('').resource('serviceaccounts').check('impersonate')"},
+};
+
 JsonObject Metadata(const std::string& name, const std::string& namespace_name = "") {
   JsonObject metadata{{"name", name}, {"labels", JsonObject{{kManagedByLabel, kManagedByValue}}}};
   if (!namespace_name.empty()) metadata["namespace"] = namespace_name;
@@ -112,7 +130,7 @@ std::vector<Json> BuildSourceIdentity(const std::string& target_name) {
 }
 
 std::vector<Json> BuildFence(const SourceTrust& trust) {
-  const std::string name = SourceObjectName(trust.target_name);
+  const std::string name = FenceName(trust.target_name);
   const JsonObject written{{"target", trust.target_name},
                            {"only", ToJsonArray(ToStrings(trust.only))},
                            {"powerful", ToJsonArray(ToStrings(trust.powerful))},
@@ -129,18 +147,9 @@ std::vector<Json> BuildFence(const SourceTrust& trust) {
                                              Quote(absl::StrCat(kBrokerNamespace, "/", trust.target_name)))}},
       JsonObject{{"name", "sa"}, {"expression", "authorizer.serviceAccount(request.namespace, request.name)"}},
       JsonObject{
-          {"name", "powerful"},
-          {"expression",
-           "variables.sa.group('*').resource('*').check('*').allowed() || "
-           "variables.sa.group('').resource('secrets').check('get').allowed() || "
-           "variables.sa.group('').resource('secrets').check('list').allowed() || "
-           "variables.sa.group('').resource('serviceaccounts').subresource('token').check('create').allowed() || "
-           "variables.sa.group('rbac.authorization.k8s.io').resource('clusterroles').check('escalate').allowed() || "
-           "variables.sa.group('rbac.authorization.k8s.io').resource('clusterroles').check('bind').allowed() || "
-           "variables.sa.group('').resource('users').check('impersonate').allowed() || "
-           "variables.sa.group('').resource('groups').check('impersonate').allowed() || "
-           "variables.sa.group('').resource('serviceaccounts').check('impersonate').allowed()"}}};
-  const JsonArray validations{
+          {"name", "exempt"},
+          {"expression", absl::StrCat("variables.own || variables.account in ", CelList(ToStrings(trust.powerful)))}}};
+  JsonArray validations{
       Validation("!request.namespace.startsWith('kube-')",
                  "'the broker may not take tokens of namespace ' + request.namespace"),
       Validation(absl::StrCat("variables.own || !(variables.account in ", CelList(ToStrings(trust.denied)), ")"),
@@ -148,11 +157,13 @@ std::vector<Json> BuildFence(const SourceTrust& trust) {
       Validation("object.spec.expirationSeconds <= (variables.own ? 2592000 : 86400)",
                  "'expirationSeconds ' + string(object.spec.expirationSeconds) + ' is too much'"),
       Validation(absl::StrCat("object.spec.audiences.all(a, a in ", CelList(trust.audiences), ")"),
-                 "'the broker may not take tokens for audiences ' + object.spec.audiences.join(', ')"),
-      Validation(
-          absl::StrCat("variables.own || variables.account in ", CelList(ToStrings(trust.powerful)),
-                       " || !variables.powerful"),
-          "variables.account + ' could take over the cluster; its admin may allow it: kubemcsa allow --powerful'")};
+                 "'the broker may not take tokens for audiences ' + object.spec.audiences.join(', ')")};
+  for (const Power& power : kPowers) {
+    validations.push_back(Validation(
+        absl::StrCat("variables.exempt || !variables.sa.", power.check, ".allowed()"),
+        absl::StrCat("variables.account + ' ", power.what,
+                     ", and so could take over the cluster; its admin may allow it: kubemcsa allow --powerful'")));
+  }
 
   return {JsonObject{
               {"apiVersion", "admissionregistration.k8s.io/v1"},
@@ -215,6 +226,10 @@ absl::StatusOr<SourceTrust> ParseFence(const Json& policy) {
 
 std::string SourceObjectName(const std::string& target_name) {
   return absl::StrCat(kSourceObjectPrefix, target_name);
+}
+
+std::string FenceName(const std::string& target_name) {
+  return absl::StrCat("mcsa-", target_name);
 }
 
 }  // namespace k8s

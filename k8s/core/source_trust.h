@@ -46,8 +46,11 @@ std::vector<Json> BuildSourceGrants(const SourceTrust& trust);
 // What BuildFence wrote down. INVALID_ARGUMENT: the policy is not one of ours.
 absl::StatusOr<SourceTrust> ParseFence(const Json& policy);
 
-// "mcsa:<target>", the name of all these objects but the identity.
+// "mcsa:<target>", the name of the roles and bindings.
 std::string SourceObjectName(const std::string& target_name);
+
+// "mcsa-<target>", the name of the fence: admission policies, unlike roles, may have no colon in theirs.
+std::string FenceName(const std::string& target_name);
 
 }  // namespace k8s
 
