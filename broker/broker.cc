@@ -14,7 +14,6 @@ namespace broker {
 namespace {
 
 constexpr absl::Duration kSyncTimeout = absl::Minutes(2);
-constexpr size_t kMaxWorkers = 256;
 // Most sources answer a TokenRequest in 5 ms; this many at once is what one API server does well (facts in DESIGN.md).
 constexpr int kLaneLimit = 8;
 // Beyond this many single watches, the cluster-wide form of the rights is the right one.
@@ -94,12 +93,7 @@ Broker::Broker(const k8s::Client& target, const Options& options, k8s::Environme
 
 Broker::~Broker() {
   Stop();
-  std::vector<std::thread> workers;
-  {
-    std::lock_guard lock(mu_);
-    workers.swap(workers_);
-  }
-  for (std::thread& worker : workers) worker.join();
+  workers_.reset();
   election_.reset();  // gives the Lease back, now that nothing writes any more
   sources_.Clear();   // their watches call back into what goes next
 }
@@ -114,16 +108,16 @@ absl::Status Broker::Run() {
     return absl::UnavailableError(
         "the target's imports, policies and namespaces could not be listed; the log says why");
   }
+  workers_ =
+      std::make_unique<k8s::WorkerPool>(queue_, kLaneLimit, [this](const k8s::Workqueue::Item& item) { Work(item); });
   ready_ = true;
-  while (!stopping_) {
-    GrowWorkers();
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
+  stopping_.wait(false);
   return absl::OkStatus();
 }
 
 void Broker::Stop() {
   stopping_ = true;
+  stopping_.notify_all();
   queue_.ShutDown();
 }
 
@@ -198,32 +192,23 @@ void Broker::EnqueueAccount(const std::string& cluster, const k8s::ObjectKey& ac
   for (const k8s::ObjectKey& key : imports->second) queue_.Add(key, cluster);
 }
 
-void Broker::Work() {
+void Broker::Work(const k8s::Workqueue::Item& item) {
   absl::BitGen rng;
-  while (const std::optional<k8s::Workqueue::Item> item = queue_.Get()) {
-    const Requeue requeue = reconciler_.Reconcile(item->key);
-    switch (requeue.how) {
-      case Requeue::How::kNever:
-        queue_.Forget(item->key);
-        metrics_.CountReconcile("done");
-        break;
-      case Requeue::How::kAfter:
-        queue_.Forget(item->key);
-        queue_.AddAfter(item->key, item->lane, requeue.after);
-        metrics_.CountReconcile("done");
-        break;
-      case Requeue::How::kBackOff:
-        queue_.AddWithBackoff(item->key, item->lane, absl::Uniform(rng, 0.0, 1.0));
-        metrics_.CountReconcile("retry");
-    }
-    queue_.Done(item->key);
+  const Requeue requeue = reconciler_.Reconcile(item.key);
+  switch (requeue.how) {
+    case Requeue::How::kNever:
+      queue_.Forget(item.key);
+      metrics_.CountReconcile("done");
+      break;
+    case Requeue::How::kAfter:
+      queue_.Forget(item.key);
+      queue_.AddAfter(item.key, item.lane, requeue.after);
+      metrics_.CountReconcile("done");
+      break;
+    case Requeue::How::kBackOff:
+      queue_.AddWithBackoff(item.key, item.lane, absl::Uniform(rng, 0.0, 1.0));
+      metrics_.CountReconcile("retry");
   }
-}
-
-void Broker::GrowWorkers() {
-  const size_t wanted = std::min(kMaxWorkers, queue_.lanes() * kLaneLimit);
-  std::lock_guard lock(mu_);
-  while (workers_.size() < wanted) workers_.emplace_back([this] { Work(); });
 }
 
 }  // namespace broker

@@ -23,6 +23,7 @@
 #include "k8s/api/informer.h"
 #include "k8s/api/lease_election.h"
 #include "k8s/api/scoped_watch.h"
+#include "k8s/api/worker_pool.h"
 #include "k8s/api/workqueue.h"
 
 namespace broker {
@@ -57,8 +58,7 @@ class Broker {
   void OnLeader(bool leads);
   void EnqueueAll(const std::string& namespace_name = "", const std::string& cluster = "");
   void EnqueueAccount(const std::string& cluster, const k8s::ObjectKey& account);
-  void Work();
-  void GrowWorkers();
+  void Work(const k8s::Workqueue::Item& item);
 
   const Options options_;
   Metrics& metrics_;
@@ -68,7 +68,6 @@ class Broker {
 
   std::mutex mu_;
   std::map<AccountKey, std::set<k8s::ObjectKey>> imports_of_account_;  // guarded by mu_
-  std::vector<std::thread> workers_;                                   // guarded by mu_
 
   // Each starts threads that call back into those above it, so the order counts: made downwards, torn down upwards.
   SourceRegistry sources_;
@@ -79,6 +78,7 @@ class Broker {
   Reconciler reconciler_;
   k8s::ScopedWatch secrets_;
   std::unique_ptr<k8s::LeaseElection> election_;
+  std::unique_ptr<k8s::WorkerPool> workers_;
 };
 
 }  // namespace broker

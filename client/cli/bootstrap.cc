@@ -47,6 +47,15 @@ k8s::Json BuildSourceImport(const std::string& source_name, const std::string& t
        k8s::JsonObject{{"clusterName", source_name}, {"namespace", k8s::kBrokerNamespace}, {"name", target_name}}}};
 }
 
+// The policy of samples/policy.yaml: namespace X imports from namespace X.
+k8s::Json BuildShippedPolicy() {
+  return k8s::JsonObject{
+      {"apiVersion", k8s::kApiVersion},
+      {"kind", "ServiceAccountImportPolicy"},
+      {"metadata", k8s::JsonObject{{"name", "namespace-sameness"}}},
+      {"spec", k8s::JsonObject{{"rules", k8s::JsonArray{k8s::JsonObject{{"sameNamespace", true}}}}}}};
+}
+
 // How pods of the target reach the source, which may differ from how its admin does.
 absl::StatusOr<k8s::RemoteCluster> SourceForPods(const Flags& flags, const Cluster& source) {
   k8s::RemoteCluster remote{.server = flags.source_server.empty() ? source.access.server : flags.source_server,
@@ -151,15 +160,28 @@ absl::StatusOr<k8s::BoundToken> BootstrapSource(const Cluster& source, k8s::Sour
   return token;
 }
 
-absl::Status BootstrapTarget(const Cluster& target, const Cluster& source, const k8s::RemoteCluster& remote,
-                             const k8s::SecretString& token) {
-  absl::StatusOr<k8s::Json> import = ApplyObject(target.client(), BuildSourceImport(source.name, target.name));
-  if (!import.ok()) {
-    if (!absl::IsNotFound(import.status())) return import.status();
+// Ships the policy with the first source. Later it is the admin's to edit or delete, and stays as it is.
+absl::Status CreateShippedPolicy(const Cluster& target) {
+  const absl::StatusOr<k8s::ObjectList> sources =
+      target.client().List(k8s::kImports, k8s::kBrokerNamespace, {.label_selector = k8s::kSourceClusterLabel});
+  if (absl::IsNotFound(sources.status())) {
     return absl::NotFoundError(absl::StrCat("multicluster-service-account is not installed in ", target.name, " (",
-                                            std::string(import.status().message()),
+                                            std::string(sources.status().message()),
                                             "); apply its manifest first, then run this again"));
   }
+  if (!sources.ok()) return sources.status();
+  if (!sources->items.empty()) return absl::OkStatus();
+  const absl::Status created = target.client().Create(k8s::kImportPolicies, "", BuildShippedPolicy()).status();
+  if (absl::IsAlreadyExists(created)) return absl::OkStatus();
+  if (created.ok()) Done(absl::StrCat(target.name, ": policy namespace-sameness: a namespace imports from its like"));
+  return created;
+}
+
+absl::Status BootstrapTarget(const Cluster& target, const Cluster& source, const k8s::RemoteCluster& remote,
+                             const k8s::SecretString& token) {
+  if (absl::Status status = CreateShippedPolicy(target); !status.ok()) return status;
+  absl::StatusOr<k8s::Json> import = ApplyObject(target.client(), BuildSourceImport(source.name, target.name));
+  if (!import.ok()) return import.status();
   const k8s::ObjectMeta meta = k8s::ParseObjectMeta(*import);
   const k8s::Json secret = k8s::BuildSecret({.namespace_name = meta.namespace_name, .name = meta.name, .uid = meta.uid},
                                             k8s::BuildSecretData(meta.name, remote, token));
@@ -230,7 +252,7 @@ int Run(Flags flags) {
   if (flags.print == "target") {
     const std::string target_name = flags.target.name.empty() ? flags.target.context : flags.target.name;
     const std::string source_name = flags.source.name.empty() ? flags.source.context : flags.source.name;
-    PrintList({BuildSourceImport(source_name, target_name)});
+    PrintList({BuildShippedPolicy(), BuildSourceImport(source_name, target_name)});
     return kExitOk;
   }
   absl::StatusOr<Cluster> source = OpenCluster(flags.source, "source");

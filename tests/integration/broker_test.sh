@@ -81,7 +81,7 @@ eventually "a name of 202 characters with a dot is ready" 10 has_reason "$long" 
 k1 delete saip namespace-sameness >/dev/null
 eventually "without a policy the credential goes" 10 has_keys lister "ca.crt namespace server"
 eventually "and the import says so" 5 is_revoked lister PolicyWithdrawn
-k1 apply -f k8s/manifests/broker/policy.yaml >/dev/null
+k1 apply -f k8s/manifests/samples/policy.yaml >/dev/null
 eventually "with the policy it comes back" 10 has_reason lister TokenIssued
 config_inline lister >"$work/inline"
 k2 delete serviceaccount pod-lister >/dev/null

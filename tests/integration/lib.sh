@@ -33,7 +33,7 @@ install_broker() {
   local manifests=k8s/manifests
   k1 apply -f $manifests/crd/ >/dev/null
   k1 wait --for=condition=Established crd --all --timeout=30s >/dev/null
-  k1 apply -f $manifests/rbac/broker.yaml -f $manifests/broker/policy.yaml >/dev/null
+  k1 apply -f $manifests/rbac/broker.yaml >/dev/null
 }
 
 # Writes $work/broker.kubeconfig: cluster1 as the broker's own account, with exactly its rights.
