@@ -14,7 +14,7 @@ namespace {
 
 // How often a source is asked about a token whose account nobody may watch.
 constexpr absl::Duration kReviewInterval = absl::Minutes(1);
-// How soon to look again while the first list of Secrets is under way.
+// How soon to look again while the first list of Secrets, or the registration of a source, is under way.
 constexpr absl::Duration kSyncRetry = absl::Milliseconds(50);
 
 k8s::ObjectKey AccountOf(const k8s::ServiceAccountImport& import) {
@@ -84,6 +84,7 @@ absl::StatusOr<Observed> Reconciler::Gather(const k8s::ServiceAccountImport& imp
   if (observed.is_source_credential) {
     RegisterSource(observed, observed.secret ? observed.secret->data : std::map<std::string, k8s::SecretString>());
   }
+  if (AwaitsSource(import)) return absl::UnavailableError("its source is not registered yet");
   GatherSource(observed, written);
 
   std::vector<k8s::ImportPolicy> policies;
@@ -102,6 +103,16 @@ absl::StatusOr<Observed> Reconciler::Gather(const k8s::ServiceAccountImport& imp
   observed.policy = k8s::DecideImport(
       import, own_namespace ? own_namespace->labels : std::map<std::string, std::string>(), rank, policies);
   return observed;
+}
+
+// A replica that just began to lead meets imports before the one that registers their source.
+bool Reconciler::AwaitsSource(const k8s::ServiceAccountImport& import) const {
+  if (!absl::IsNotFound(deps_.sources.Find(import.spec.cluster_name).status())) return false;
+  const auto others = deps_.imports.List(deps_.own_namespace);
+  return std::any_of(others.begin(), others.end(), [&](const auto& other) {
+    return IsSourceCredential(*other, deps_.own_namespace) && !other->meta.being_deleted &&
+           other->spec.cluster_name == import.spec.cluster_name;
+  });
 }
 
 void Reconciler::GatherSecret(Observed& observed, const std::optional<Written>& written) {

@@ -69,6 +69,7 @@ class Reconciler {
   };
 
   absl::StatusOr<Observed> Gather(const k8s::ServiceAccountImport& import);
+  bool AwaitsSource(const k8s::ServiceAccountImport& import) const;
   void GatherSecret(Observed& observed, const std::optional<Written>& written);
   void GatherSource(Observed& observed, const std::optional<Written>& written);
   Plan Mint(const Observed& observed, absl::Duration lifetime);

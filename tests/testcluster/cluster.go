@@ -3,10 +3,12 @@ package main
 import (
 	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -125,12 +127,15 @@ func (c *cluster) stop() {
 	}
 }
 
-// freePort returns a port of host that nothing listens on.
+// freePort returns a port of host that nothing listens on, below those that the kernel hands out by itself: one of those
+// could be taken before its program listens.
 func freePort(host string) (int, error) {
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		return 0, err
+	for range 100 {
+		port := 10000 + rand.IntN(20000)
+		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		if err == nil {
+			return port, listener.Close()
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return 0, fmt.Errorf("no port of %s is free", host)
 }
