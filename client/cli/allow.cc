@@ -45,8 +45,8 @@ absl::Status Change(const k8s::Client& client, const Flags& flags, bool allow) {
     return absl::InvalidArgumentError("name one account: NAMESPACE/NAME");
   absl::StatusOr<k8s::Json> policy = client.Get(kFences, {"", k8s::FenceName(flags.target_name)});
   if (absl::IsNotFound(policy.status())) {
-    return absl::NotFoundError(absl::StrCat(
-        "target ", flags.target_name, " was not bootstrapped with this cluster; is this the right --source-context?"));
+    return absl::NotFoundError(absl::StrCat("target ", flags.target_name,
+                                            " was not bootstrapped with this cluster; is this the right --context?"));
   }
   if (!policy.ok()) return policy.status();
   absl::StatusOr<k8s::SourceTrust> trust = k8s::ParseFence(*policy);
@@ -80,9 +80,7 @@ void Add(CLI::App& app, int& status, bool allow) {
   auto flags = std::make_shared<Flags>();
   command->add_option("ACCOUNT", flags->account, "NAMESPACE/NAME")->required();
   command->add_option("--target-name", flags->target_name, "name under which the target was bootstrapped")->required();
-  command->add_option("--source-context,--context", flags->source.context,
-                      "context of the source; default the current one");
-  command->add_option("--source-kubeconfig,--kubeconfig", flags->source.kubeconfig, "kubeconfig of the source");
+  AddFlags(*command, flags->source, "source");
   if (allow) command->add_flag("--powerful", flags->powerful, "even though the account could take over the cluster");
   command->footer(allow ? "Example: kubemcsa allow --powerful ops/backup --target-name=cluster1 --context=cluster2"
                         : "Example: kubemcsa deny ops/backup --target-name=cluster1 --context=cluster2");

@@ -2,10 +2,9 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
 
-#include <fstream>
 #include <iostream>
 #include <memory>
-#include <sstream>
+#include <set>
 #include <utility>
 
 #include "client/cli/cli.h"
@@ -21,11 +20,11 @@ namespace {
 constexpr int kFenceMinorVersion = 30;
 constexpr absl::Duration kFirstTokenLife = absl::Hours(1);  // the broker replaces it within seconds
 constexpr absl::Duration kFenceTimeout = absl::Seconds(30);
+constexpr absl::Duration kNewKindTimeout = absl::Seconds(15);
 constexpr absl::Duration kBrokerTimeout = absl::Seconds(30);
 
 struct Flags {
-  std::vector<std::string> contexts;
-  ClusterFlags target, source;
+  ClusterPairFlags clusters;
   std::vector<std::string> only, audiences;
   std::string print, source_server, source_ca;
   bool dry_run = false;
@@ -124,6 +123,19 @@ bool FenceWorks(const k8s::Client& as_broker, const std::string& target_name) {
          absl::StrContains(std::string(refusal.message()), "ValidatingAdmissionPolicy");
 }
 
+absl::Status DeleteGrantsBeyond(const Cluster& source, const k8s::SourceTrust& trust, const k8s::SourceTrust& before) {
+  std::set<std::string> wanted;
+  const auto id = [](const k8s::Json& object) {
+    return absl::StrCat(Describe(object), " ", k8s::KeyOf(object).namespace_name);
+  };
+  for (const k8s::Json& object : k8s::BuildSourceGrants(trust)) wanted.insert(id(object));
+  for (const k8s::Json& object : k8s::BuildSourceGrants(before)) {
+    if (wanted.contains(id(object))) continue;
+    if (absl::Status status = DeleteObject(source.client(), object); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 // The source's half. Returns the broker's first token.
 absl::StatusOr<k8s::BoundToken> BootstrapSource(const Cluster& source, k8s::SourceTrust trust) {
   if (absl::Status status = ApplyAll(source, k8s::BuildSourceIdentity(trust.target_name)); !status.ok()) return status;
@@ -133,12 +145,13 @@ absl::StatusOr<k8s::BoundToken> BootstrapSource(const Cluster& source, k8s::Sour
   // An empty list of audiences got the API server's own: learned here, because it differs from cluster to cluster.
   trust.audiences.insert(trust.audiences.begin(), token->audiences.begin(), token->audiences.end());
   if (source.minor_version >= kFenceMinorVersion) {
-    // What kubemcsa allow and deny added stays when bootstrap runs again.
+    // What kubemcsa allow and deny added stays when bootstrap runs again; what a wider --only granted does not.
     const k8s::Resource policies{"admissionregistration.k8s.io", "v1", "validatingadmissionpolicies"};
     if (auto policy = source.client().Get(policies, {"", k8s::FenceName(trust.target_name)}); policy.ok()) {
       if (auto before = k8s::ParseFence(*policy); before.ok()) {
         trust.powerful = before->powerful;
         trust.denied = before->denied;
+        if (absl::Status status = DeleteGrantsBeyond(source, trust, *before); !status.ok()) return status;
       }
     }
     if (absl::Status status = ApplyAll(source, k8s::BuildFence(trust)); !status.ok()) return status;
@@ -160,18 +173,30 @@ absl::StatusOr<k8s::BoundToken> BootstrapSource(const Cluster& source, k8s::Sour
   return token;
 }
 
-// Ships the policy with the first source. Later it is the admin's to edit or delete, and stays as it is.
-absl::Status CreateShippedPolicy(const Cluster& target) {
-  const absl::StatusOr<k8s::ObjectList> sources =
-      target.client().List(k8s::kImports, k8s::kBrokerNamespace, {.label_selector = k8s::kSourceClusterLabel});
+// The sources that the target knows already. Asked before anything changes: without our CRDs there is nothing to do.
+absl::StatusOr<size_t> CountSources(const Cluster& target) {
+  absl::StatusOr<k8s::ObjectList> sources;
+  // An API server answers 429 for a second or two after it was given a CRD.
+  WaitUntil(kNewKindTimeout, [&] {
+    sources = target.client().List(k8s::kImports, k8s::kBrokerNamespace, {.label_selector = k8s::kSourceClusterLabel});
+    return !absl::IsResourceExhausted(sources.status());
+  });
   if (absl::IsNotFound(sources.status())) {
     return absl::NotFoundError(absl::StrCat("multicluster-service-account is not installed in ", target.name, " (",
                                             std::string(sources.status().message()),
                                             "); apply its manifest first, then run this again"));
   }
   if (!sources.ok()) return sources.status();
-  if (!sources->items.empty()) return absl::OkStatus();
-  const absl::Status created = target.client().Create(k8s::kImportPolicies, "", BuildShippedPolicy()).status();
+  return sources->items.size();
+}
+
+// Ships the policy with the first source. Later it is the admin's to edit or delete, and stays as it is.
+absl::Status CreateShippedPolicy(const Cluster& target) {
+  absl::Status created;
+  WaitUntil(kNewKindTimeout, [&] {
+    created = target.client().Create(k8s::kImportPolicies, "", BuildShippedPolicy()).status();
+    return !absl::IsResourceExhausted(created);
+  });
   if (absl::IsAlreadyExists(created)) return absl::OkStatus();
   if (created.ok()) Done(absl::StrCat(target.name, ": policy namespace-sameness: a namespace imports from its like"));
   return created;
@@ -179,7 +204,6 @@ absl::Status CreateShippedPolicy(const Cluster& target) {
 
 absl::Status BootstrapTarget(const Cluster& target, const Cluster& source, const k8s::RemoteCluster& remote,
                              const k8s::SecretString& token) {
-  if (absl::Status status = CreateShippedPolicy(target); !status.ok()) return status;
   absl::StatusOr<k8s::Json> import = ApplyObject(target.client(), BuildSourceImport(source.name, target.name));
   if (!import.ok()) return import.status();
   const k8s::ObjectMeta meta = k8s::ParseObjectMeta(*import);
@@ -243,23 +267,20 @@ int PrintSource(const Flags& flags, const Cluster& source, const std::string& ta
 }
 
 int Run(Flags flags) {
-  if (!flags.contexts.empty()) {
-    if (flags.contexts.size() != 2)
-      return Fail(absl::InvalidArgumentError("name both contexts, target first: kubemcsa bootstrap CLUSTER1 CLUSTER2"));
-    flags.target.context = flags.contexts[0];
-    flags.source.context = flags.contexts[1];
-  }
+  if (absl::Status status = Resolve(flags.clusters); !status.ok()) return Fail(status);
+  const ClusterFlags& target_flags = flags.clusters.target;
+  const ClusterFlags& source_flags = flags.clusters.source;
   if (flags.print == "target") {
-    const std::string target_name = flags.target.name.empty() ? flags.target.context : flags.target.name;
-    const std::string source_name = flags.source.name.empty() ? flags.source.context : flags.source.name;
+    const std::string target_name = target_flags.name.empty() ? target_flags.context : target_flags.name;
+    const std::string source_name = source_flags.name.empty() ? source_flags.context : source_flags.name;
     PrintList({BuildShippedPolicy(), BuildSourceImport(source_name, target_name)});
     return kExitOk;
   }
-  absl::StatusOr<Cluster> source = OpenCluster(flags.source, "source");
+  absl::StatusOr<Cluster> source = OpenCluster(source_flags, "source");
   if (!source.ok()) return Fail(source.status());
   if (flags.print == "source")
-    return PrintSource(flags, *source, flags.target.name.empty() ? flags.target.context : flags.target.name);
-  absl::StatusOr<Cluster> target = OpenCluster(flags.target, "target");
+    return PrintSource(flags, *source, target_flags.name.empty() ? target_flags.context : target_flags.name);
+  absl::StatusOr<Cluster> target = OpenCluster(target_flags, "target");
   if (!target.ok()) return Fail(target.status());
   absl::StatusOr<k8s::RemoteCluster> remote = SourceForPods(flags, *source);
   if (!remote.ok()) return Fail(remote.status());
@@ -272,8 +293,13 @@ int Run(Flags flags) {
               << " and its Secret\n";
     return kExitOk;
   }
+  absl::StatusOr<size_t> sources_before = CountSources(*target);
+  if (!sources_before.ok()) return Fail(sources_before.status());
   absl::StatusOr<k8s::BoundToken> token = BootstrapSource(*source, *std::move(trust));
   if (!token.ok()) return Fail(token.status());
+  if (*sources_before == 0) {
+    if (absl::Status status = CreateShippedPolicy(*target); !status.ok()) return Fail(status);
+  }
   if (absl::Status status = BootstrapTarget(*target, *source, *remote, token->token); !status.ok()) return Fail(status);
   TellBroker(*target, *source);
   return kExitOk;
@@ -285,14 +311,7 @@ void AddBootstrap(CLI::App& app, int& status) {
   CLI::App* command =
       app.add_subcommand("bootstrap", "let the broker of a target cluster take tokens of a source cluster");
   auto flags = std::make_shared<Flags>();
-  command->add_option("CONTEXTS", flags->contexts, "two contexts: the target, then the source")->expected(0, 2);
-  for (const auto& [role, cluster] :
-       {std::pair<std::string, ClusterFlags*>{"target", &flags->target}, {"source", &flags->source}}) {
-    command->add_option("--" + role + "-context", cluster->context,
-                        "context of the " + role + "; default the current one");
-    command->add_option("--" + role + "-kubeconfig", cluster->kubeconfig, "kubeconfig of the " + role);
-    command->add_option("--" + role + "-name", cluster->name, "name of the " + role + "; default its context's");
-  }
+  AddFlags(*command, flags->clusters);
   command->add_option("--only", flags->only, "NAMESPACE[/NAME],...: the only accounts it may take tokens of")
       ->delimiter(',');
   command->add_option("--audience", flags->audiences, "further audiences that tokens may be for")->delimiter(',');

@@ -109,6 +109,31 @@ std::string Describe(const k8s::Json& object) {
                       k8s::StringAt(object, {"metadata", "name"}));
 }
 
+void AddFlags(CLI::App& command, ClusterPairFlags& flags) {
+  command.add_option("CONTEXTS", flags.contexts, "two contexts: the target, then the source")->expected(0, 2);
+  for (const auto& [role, cluster] :
+       {std::pair<std::string, ClusterFlags*>{"target", &flags.target}, {"source", &flags.source}}) {
+    command.add_option("--" + role + "-context", cluster->context,
+                       "context of the " + role + "; default the current one");
+    command.add_option("--" + role + "-kubeconfig", cluster->kubeconfig, "kubeconfig of the " + role);
+    command.add_option("--" + role + "-name", cluster->name, "name of the " + role + "; default its context's");
+  }
+}
+
+absl::Status Resolve(ClusterPairFlags& flags) {
+  if (flags.contexts.empty()) return absl::OkStatus();
+  if (flags.contexts.size() != 2)
+    return absl::InvalidArgumentError("name both contexts, target first: CLUSTER1 CLUSTER2");
+  flags.target.context = flags.contexts[0];
+  flags.source.context = flags.contexts[1];
+  return absl::OkStatus();
+}
+
+void AddFlags(CLI::App& command, ClusterFlags& flags, const std::string& role) {
+  command.add_option("--context", flags.context, "context of the " + role + "; default the current one");
+  command.add_option("--kubeconfig", flags.kubeconfig, "kubeconfig of the " + role);
+}
+
 bool WaitUntil(absl::Duration timeout, const std::function<bool()>& done) {
   for (const absl::Time end = absl::Now() + timeout; absl::Now() < end; absl::SleepFor(absl::Milliseconds(200))) {
     if (done()) return true;

@@ -58,6 +58,18 @@ absl::Status DeleteObject(const k8s::Client& client, const k8s::Json& object);
 // "clusterrole/mcsa:cluster1"
 std::string Describe(const k8s::Json& object);
 
+// The two clusters of bootstrap and unbootstrap: positional contexts, or --target-* and --source-*.
+struct ClusterPairFlags {
+  std::vector<std::string> contexts;
+  ClusterFlags target, source;
+};
+void AddFlags(CLI::App& command, ClusterPairFlags& flags);
+// Lets the positional contexts take their place. INVALID_ARGUMENT: there is but one.
+absl::Status Resolve(ClusterPairFlags& flags);
+
+// --context and --kubeconfig, of the cluster of that role.
+void AddFlags(CLI::App& command, ClusterFlags& flags, const std::string& role);
+
 // Waits until `done` says so. False at the timeout.
 bool WaitUntil(absl::Duration timeout, const std::function<bool()>& done);
 

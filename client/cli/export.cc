@@ -67,8 +67,7 @@ void AddExport(CLI::App& app, int& status) {
   auto flags = std::make_shared<Flags>();
   command->add_option("NAME", flags->account, "name of the ServiceAccount")->required();
   command->add_option("-n,--namespace", flags->namespace_name, "its namespace; default the context's");
-  command->add_option("--context", flags->cluster.context, "context of its cluster; default the current one");
-  command->add_option("--kubeconfig", flags->cluster.kubeconfig, "kubeconfig of its cluster");
+  AddFlags(*command, flags->cluster, "account's cluster");
   command->add_option("--as", flags->as, "name of the Secret and in the kubeconfigs; default NAME");
   command->add_option("--duration", flags->duration, "how long it should live, at least 10m")->capture_default_str();
   command->add_option("--source-server", flags->server, "the cluster's URL as users of the Secret reach it");

@@ -52,8 +52,7 @@ void AddRenew(CLI::App& app, int& status) {
   auto flags = std::make_shared<Flags>();
   command->add_option("IMPORT", flags->import, "name of the ServiceAccountImport")->required();
   command->add_option("-n,--namespace", flags->namespace_name, "its namespace; default the context's");
-  command->add_option("--context", flags->cluster.context, "context of the target; default the current one");
-  command->add_option("--kubeconfig", flags->cluster.kubeconfig, "kubeconfig of the target");
+  AddFlags(*command, flags->cluster, "target");
   command->add_option("--timeout", flags->timeout_seconds, "seconds to wait for the new token")->capture_default_str();
   command->footer("Example: kubemcsa renew cluster2-default-pod-lister -n default");
   command->callback([flags, &status] { status = Run(*flags); });

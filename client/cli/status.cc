@@ -67,8 +67,7 @@ void AddStatus(CLI::App& app, int& status) {
       app.add_subcommand("status", "list sources and imports of a target; exits with 1 if one is not ready");
   auto flags = std::make_shared<Flags>();
   command->add_option("-n,--namespace", flags->namespace_name, "one namespace; default all");
-  command->add_option("--context", flags->cluster.context, "context of the target; default the current one");
-  command->add_option("--kubeconfig", flags->cluster.kubeconfig, "kubeconfig of the target");
+  AddFlags(*command, flags->cluster, "target");
   command->add_option("-o,--output", flags->output, "table or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();

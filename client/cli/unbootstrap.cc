@@ -10,11 +10,6 @@
 namespace cli {
 namespace {
 
-struct Flags {
-  std::vector<std::string> contexts;
-  ClusterFlags target, source;
-};
-
 // Rights go first and the fence last: at no instant has the identity rights without it.
 absl::Status RemoveFromSource(const k8s::Client& client, const std::string& target_name) {
   k8s::SourceTrust trust{.target_name = target_name};
@@ -34,14 +29,8 @@ absl::Status RemoveFromSource(const k8s::Client& client, const std::string& targ
   return absl::OkStatus();
 }
 
-int Run(Flags flags) {
-  if (!flags.contexts.empty()) {
-    if (flags.contexts.size() != 2)
-      return Fail(
-          absl::InvalidArgumentError("name both contexts, target first: kubemcsa unbootstrap CLUSTER1 CLUSTER2"));
-    flags.target.context = flags.contexts[0];
-    flags.source.context = flags.contexts[1];
-  }
+int Run(ClusterPairFlags flags) {
+  if (absl::Status status = Resolve(flags); !status.ok()) return Fail(status);
   absl::StatusOr<Cluster> target = OpenCluster(flags.target, "target");
   if (!target.ok()) return Fail(target.status());
   absl::StatusOr<Cluster> source = OpenCluster(flags.source, "source");
@@ -59,15 +48,8 @@ int Run(Flags flags) {
 
 void AddUnbootstrap(CLI::App& app, int& status) {
   CLI::App* command = app.add_subcommand("unbootstrap", "undo bootstrap in both clusters");
-  auto flags = std::make_shared<Flags>();
-  command->add_option("CONTEXTS", flags->contexts, "two contexts: the target, then the source")->expected(0, 2);
-  for (const auto& [role, cluster] :
-       {std::pair<std::string, ClusterFlags*>{"target", &flags->target}, {"source", &flags->source}}) {
-    command->add_option("--" + role + "-context", cluster->context,
-                        "context of the " + role + "; default the current one");
-    command->add_option("--" + role + "-kubeconfig", cluster->kubeconfig, "kubeconfig of the " + role);
-    command->add_option("--" + role + "-name", cluster->name, "name of the " + role + "; default its context's");
-  }
+  auto flags = std::make_shared<ClusterPairFlags>();
+  AddFlags(*command, *flags);
   command->footer("Example: kubemcsa unbootstrap cluster1 cluster2");
   command->callback([flags, &status] { status = Run(*flags); });
 }

@@ -1,0 +1,113 @@
+#!/bin/bash
+# kind: cluster
+# kubemcsa between two real API servers: what bootstrap grants, what its fence refuses, and what it says when it cannot.
+set -uo pipefail
+. tests/integration/lib.sh
+
+identity=multicluster-service-account:cluster1
+as_broker() { k2 --as="system:serviceaccount:$identity" "$@"; }
+mint() { as_broker create token "$@"; }
+# fails_with STATUS TEXT COMMAND...: exits so and says so.
+fails_with() {
+  local status=$1 text=$2 output
+  shift 2
+  output=$("$@" 2>&1)
+  local got=$?
+  echo "status $got: $output"
+  [[ $got == "$status" && $output == *"$text"* ]]
+}
+minted() { [[ $("$@" 2>&1) == ey*.*.* ]]; }
+# Its policy informer takes a moment.
+fence_has() { eventually "$1" 10 "${@:2}"; }
+server2=$(k2 config view --minify -o jsonpath='{.clusters[0].cluster.server}')
+bootstrap() { kubemcsa bootstrap cluster1 cluster2 --source-server="$server2" "$@"; }
+
+# --- what it says when it cannot
+check "a target without our CRDs is told to apply the manifest" fails_with 1 "apply its manifest first" bootstrap
+install_broker
+check "a loopback address is refused" fails_with 2 "--source-server=https://" kubemcsa bootstrap cluster1 cluster2
+check "a wrong context is met with those there are" fails_with 1 "cluster1, cluster2" kubemcsa bootstrap cluster1 nowhere
+check "one context is too few" fails_with 2 "target first" kubemcsa bootstrap cluster1
+check "an unknown flag is a usage error" fails_with 2 "--nonsense" kubemcsa bootstrap --nonsense
+kubectl config view --flatten >"$work/contexts"
+kubectl --kubeconfig "$work/contexts" config set-context cluster_2 --cluster=cluster2 --user=admin@cluster2 >/dev/null
+check "a context that is no DNS name is met with the flag" fails_with 2 "--source-name=NAME" \
+  kubemcsa bootstrap --target-context=cluster1 --source-kubeconfig="$work/contexts" --source-context=cluster_2
+kubectl --kubeconfig "$work/contexts" config set-cluster cluster2 --server=https://127.0.0.1:1 >/dev/null
+check "an unreachable cluster exits with 3" fails_with 3 "127.0.0.1:1" \
+  kubemcsa bootstrap --target-context=cluster1 --source-kubeconfig="$work/contexts" --source-context=cluster2
+check "a dry run changes nothing" bootstrap --dry-run
+check "no account was made by all that" refused k2 get namespace multicluster-service-account
+
+# --- bootstrap
+check "bootstrap" bootstrap
+check "and again" bootstrap
+check "a second run leaves a deleted policy deleted" eval \
+  'k1 delete saip namespace-sameness && bootstrap && ! k1 get saip namespace-sameness'
+kubemcsa bootstrap cluster1 cluster2 --source-server="$server2" >"$work/output" 2>&1
+check "it prints no token" refused grep -q 'ey[A-Za-z0-9_-]*\.ey' "$work/output"
+check "each half can be printed" eval 'kubemcsa bootstrap cluster1 cluster2 --print source >"$work/source.json" &&
+  kubemcsa bootstrap cluster1 cluster2 --print target >"$work/target.json"'
+check "the source's half is what bootstrap applied" eval 'k2 diff -f "$work/source.json" --server-side --field-manager=kubemcsa'
+check "the target's half is accepted" k1 apply --dry-run=server -f "$work/target.json"
+
+# --- what the broker may in the source
+k2 apply -f k8s/manifests/samples/account.yaml >/dev/null
+for name in admin reader; do k2 create serviceaccount $name >/dev/null; done
+k2 create clusterrolebinding admin --clusterrole=cluster-admin --serviceaccount=default:admin >/dev/null
+k2 create clusterrole reader --verb=get,list --resource=secrets >/dev/null
+k2 create clusterrolebinding reader --clusterrole=reader --serviceaccount=default:reader >/dev/null
+check "it mints a token of pod-lister" minted mint pod-lister
+check "and of itself for 30 days" minted mint cluster1 -n multicluster-service-account --duration=720h
+check "it reads no Secret" refused as_broker get secrets -A
+check "it writes no ServiceAccount" refused as_broker create serviceaccount x
+check "nothing of kube-system" fails_with 1 "namespace kube-system" mint default -n kube-system
+check "nothing for a week" fails_with 1 "is too much" mint pod-lister --duration=168h
+check "nothing for another audience" fails_with 1 "for audiences vault" mint pod-lister --audience=vault
+check "nothing of a cluster-admin" fails_with 1 "may do everything" mint admin
+check "nothing of a reader of all Secrets" fails_with 1 "may read Secrets" mint reader
+check "an admin is not hindered" minted k2 create token admin --duration=168h
+
+# --- allow and deny
+source2=(--context=cluster2 --target-name=cluster1)
+check "allow without --powerful leaves it" eval 'kubemcsa allow default/reader "${source2[@]}" && refused mint reader'
+check "allow --powerful" kubemcsa allow --powerful default/reader "${source2[@]}"
+fence_has "then it may" minted mint reader
+check "deny" kubemcsa deny default/pod-lister "${source2[@]}"
+fence_has "then it may not" fails_with 1 "which was denied" mint pod-lister
+check "bootstrap keeps both" eval 'bootstrap && minted mint reader && refused mint pod-lister'
+check "allow takes the denial back" kubemcsa allow default/pod-lister "${source2[@]}"
+fence_has "and it may again" minted mint pod-lister
+
+# --- export
+kubemcsa export pod-lister --context=cluster2 --as=lister --duration=15m >"$work/export" 2>"$work/export.err"
+check "export prints a Secret that the API takes" k1 apply -f "$work/export"
+check "named as asked, with the six keys" eval '[[ $(k1 get -f "$work/export" -o jsonpath="{.metadata.name} {.data}" |
+  grep -oE "^lister|\"(ca.crt|config|config-inline|namespace|server|token)\"" | wc -l) == 7 ]]'
+check "its end is told on standard error" grep -q "$(date -u +%Y)" "$work/export.err"
+kubemcsa export pod-lister --context=cluster2 -o kubeconfig >"$work/lister" 2>/dev/null
+check "-o kubeconfig is one that works" kubectl --kubeconfig "$work/lister" get pods
+check "a missing account is named" fails_with 1 "nobody" kubemcsa export nobody --context=cluster2
+
+# --- one static file
+mkdir "$work/root"
+cp "$(command -v kubemcsa)" /etc/resolv.conf "$work/root/"
+k2 config view --minify --flatten >"$work/root/kubeconfig"
+if ((UID == 0)); then
+  check "it runs in an empty chroot" eval 'chroot "$work/root" /kubemcsa export pod-lister --kubeconfig=/kubeconfig | grep -q token'
+else
+  echo "SKIP it runs in an empty chroot: needs root"
+fi
+
+# --- without the fence
+k2 delete validatingadmissionpolicy,validatingadmissionpolicybinding --all >/dev/null
+check "it renews itself with every policy object deleted" minted mint cluster1 -n multicluster-service-account
+check "bootstrap repairs the fence" bootstrap
+fence_has "which refuses again" fails_with 1 "may do everything" mint admin
+check "--only narrows the rights" bootstrap --only=default/pod-lister
+check "to that account" minted mint pod-lister
+check "and no other" refused mint default
+check "unbootstrap takes everything back" kubemcsa unbootstrap cluster1 cluster2
+check "the identity is gone" refused k2 -n multicluster-service-account get serviceaccount cluster1
+check "no right of it is left" test -z "$(k2 get clusterroles,clusterrolebindings,validatingadmissionpolicies -o name | grep mcsa)"
+check "nor the import in the target" refused k1 -n multicluster-service-account get sai cluster2
