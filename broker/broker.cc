@@ -2,6 +2,7 @@
 
 #include <absl/random/random.h>
 #include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
 
 #include <algorithm>
 #include <utility>
@@ -14,6 +15,7 @@ namespace broker {
 namespace {
 
 constexpr absl::Duration kSyncTimeout = absl::Minutes(2);
+constexpr absl::Duration kSyncSlice = absl::Milliseconds(200);
 // Most sources answer a TokenRequest in 5 ms; this many at once is what one API server does well (facts in DESIGN.md).
 constexpr int kLaneLimit = 8;
 // Beyond this many single watches, the cluster-wide form of the rights is the right one.
@@ -103,8 +105,11 @@ void Broker::AddSource(const std::string& cluster, const k8s::ClusterAccess& acc
 }
 
 absl::Status Broker::Run() {
-  if (!imports_.WaitForSync(kSyncTimeout) || !policies_.WaitForSync(kSyncTimeout) ||
-      !namespaces_.WaitForSync(kSyncTimeout)) {
+  // In slices, so that Stop() is heard meanwhile.
+  const absl::Time end = absl::Now() + kSyncTimeout;
+  while (!stopping_ && !(imports_.WaitForSync(kSyncSlice) && policies_.WaitForSync(kSyncSlice) &&
+                         namespaces_.WaitForSync(kSyncSlice))) {
+    if (absl::Now() < end) continue;
     return absl::UnavailableError(
         "the target's imports, policies and namespaces could not be listed; the log says why");
   }
