@@ -57,8 +57,7 @@ Json BuildSecret(const ImportRef& import, const std::map<std::string, SecretStri
                                                                {"kind", kImportKind},
                                                                {"name", import.name},
                                                                {"uid", import.uid},
-                                                               {"controller", true},
-                                                               {"blockOwnerDeletion", true}}}}};
+                                                               {"controller", true}}}}};
   if (!secret_uid.empty()) metadata["uid"] = secret_uid;
   JsonObject encoded;
   for (const auto& [key, value] : data) {

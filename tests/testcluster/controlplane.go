@@ -88,7 +88,7 @@ func (c *cluster) startAPIServer(etcd string) error {
 		"--service-account-key-file="+file("sa.pub"), "--service-account-signing-key-file="+file("sa.key"),
 		"--service-cluster-ip-range="+c.serviceNet(),
 		"--authorization-mode=Node,RBAC", "--anonymous-auth=false",
-		// The second, which OpenShift turns on, asks for rights to set owner references that block a deletion.
+		// OpenShift turns the second on: it asks for more rights of those who write owner references.
 		"--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement",
 		"--allow-privileged=true",
 		"--audit-policy-file="+policy, "--audit-log-path="+filepath.Join(c.dir, "audit.log"), "--audit-log-mode=blocking",

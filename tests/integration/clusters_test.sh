@@ -1,0 +1,22 @@
+#!/bin/bash
+# kind: cluster
+# tools/clusters itself: what exec passes through, and that down leaves nothing behind.
+set -uo pipefail
+. tests/integration/lib.sh
+
+export MCSA_CLUSTERS_DIR=$work/others # beside the clusters of the other tests
+exits_with() { local want=$1 got=0; shift; "$@" || got=$?; [[ $got == "$want" ]]; }
+held_open() { timeout 60 bash -c "$* | cat >/dev/null"; }
+processes() { pgrep -fc "up -dir $work/others"; }
+
+check "exec without clusters says how to start them" says "tools/clusters up" tools/clusters exec -- true
+check "up leaves no descriptor of its caller open" held_open tools/clusters up --no-nodes only
+check "its process runs" test "$(processes)" = 1
+check "exec passes standard input and output" test "$(echo text | tools/clusters exec -- cat)" = text
+check "and the exit status" exits_with 7 tools/clusters exec -- bash -c 'exit 7'
+check "and the working directory" test "$(root=$PWD && cd / && "$root/tools/clusters" exec -- pwd)" = /
+check "kubectl has a context of the cluster" tools/clusters exec -- kubectl --context only get namespace default
+check "a second up tells what runs" says "nodes: no" tools/clusters up --no-nodes only
+check "down" tools/clusters down
+check "leaves no process" test "$(processes)" = 0
+check "and no file" refused test -e "$work/others"
