@@ -48,7 +48,7 @@ broker_kubeconfig() {
 # start_broker [FLAG...]: appends to broker_pids; logs in $work/broker-<n>.{log,audit}.
 start_broker() {
   local n=${#broker_pids[@]}
-  mcsa-broker --kubeconfig="$work/broker.kubeconfig" --lease-duration=3 "$@" 2>"$work/broker-$n.log" >"$work/broker-$n.audit" &
+  mcsa-broker --kubeconfig="$work/broker.kubeconfig" --lease-duration="${lease_seconds-3}" "$@" 2>"$work/broker-$n.log" >"$work/broker-$n.audit" &
   broker_pids+=($!)
 }
 

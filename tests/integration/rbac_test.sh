@@ -52,7 +52,7 @@ for role in json.load(sys.stdin)["items"]:
         for j, verb in enumerate(rule["verbs"]):
             if verb != "list" or rule["resources"] == ["secrets"]:
                 print(role["metadata"]["name"], i, j, verb, ",".join(rule["resources"]))')
-check "there are rules to try" test "${#rules[@]}" -gt 10
+check "there are rules to try" test "${#rules[@]}" -ge 10
 for rule in "${rules[@]}"; do
   read -r role i j verb resources <<<"$rule"
   k1 get clusterrole "$role" -o json >"$work/role"
