@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "k8s/core/names.h"
+
 namespace k8s {
 namespace {
 
@@ -130,6 +132,13 @@ PolicyDecision DecideImport(const ServiceAccountImport& import,
                             const std::map<std::string, std::string>& namespace_labels, int64_t rank,
                             const std::vector<ImportPolicy>& policies) {
   PolicyDecision decision;
+  // A user who had the broker's identity could take any token that the fence lets the broker take.
+  if (import.spec.namespace_name == kBrokerNamespace) {
+    return {.allowed = false,
+            .rule = "",
+            .reason = absl::StrCat("source namespace ", kBrokerNamespace,
+                                   " holds the broker's own identities, which no policy can allow")};
+  }
   for (const ImportPolicy& policy : policies) {
     for (size_t i = 0; i < policy.rules.size(); ++i) {
       const std::string rule = absl::StrCat(policy.name, "[", i, "]");

@@ -52,8 +52,8 @@ struct PolicyDecision {
 };
 
 // Policies add up: one rule that matches allows. Without any, everything is refused. A source namespace kube-* is
-// allowed only by a rule that names it in full. `namespace_labels` are those of the import's namespace. `rank` is how
-// many imports of that namespace are older.
+// allowed only by a rule that names it in full, and that of the broker's own identities by none. `namespace_labels` are
+// those of the import's namespace. `rank` is how many imports of that namespace are older.
 PolicyDecision DecideImport(const ServiceAccountImport& import,
                             const std::map<std::string, std::string>& namespace_labels, int64_t rank,
                             const std::vector<ImportPolicy>& policies);

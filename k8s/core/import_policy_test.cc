@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "k8s/core/names.h"
+
 namespace k8s {
 namespace {
 
@@ -50,6 +52,10 @@ TEST(DecideImportTest, FollowsTheRules) {
        R"([{"sameNamespace": true}])", false},
       {"kube-* by a glob", Import("a", "kube-system"), R"([{"sourceNamespaces": ["*"]}])", false},
       {"kube-* by its full name", Import("a", "kube-system"), R"([{"sourceNamespaces": ["kube-system"]}])", true},
+      {"the broker's own identities, by a glob", Import("a", kBrokerNamespace), R"([{"sourceNamespaces": ["*"]}])",
+       false},
+      {"the broker's own identities, by name", Import("a", kBrokerNamespace),
+       R"([{"sourceNamespaces": ["multicluster-service-account"]}])", false},
       {"a glob", Import("a", "team-b"), R"([{"sourceNamespaces": ["team-*"]}])", true},
       {"a label that is there", Import("a", "a"),
        R"([{"sameNamespace": true, "targetNamespaces": {"matchLabels": {"team": "a"}}}])", true},

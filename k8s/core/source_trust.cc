@@ -3,6 +3,7 @@
 #include <absl/status/status.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_replace.h>
 
 #include <algorithm>
 #include <map>
@@ -70,9 +71,10 @@ JsonArray AccountRules(const std::vector<std::string>& names) {
   return {Rule("serviceaccounts/token", {"create"}, names), Rule("serviceaccounts", {"get", "list", "watch"}, names)};
 }
 
+// A CEL string literal.
 std::string Quote(const std::string& text) {
-  return absl::StrCat("'", text, "'");
-}  // names and URLs hold no quote
+  return absl::StrCat("'", absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"'", "\\'"}}), "'");
+}
 
 std::string CelList(const std::vector<std::string>& values) {
   return absl::StrCat(
@@ -152,6 +154,9 @@ std::vector<Json> BuildFence(const SourceTrust& trust) {
   JsonArray validations{
       Validation("!request.namespace.startsWith('kube-')",
                  "'the broker may not take tokens of namespace ' + request.namespace"),
+      // Else a target whose rights are narrow could borrow those of another target.
+      Validation(absl::StrCat("variables.own || request.namespace != ", Quote(kBrokerNamespace)),
+                 "'the broker may not take tokens of ' + variables.account + ', the identity of another target'"),
       Validation(absl::StrCat("variables.own || !(variables.account in ", CelList(ToStrings(trust.denied)), ")"),
                  "'the broker may not take tokens of ' + variables.account + ', which was denied'"),
       Validation("object.spec.expirationSeconds <= (variables.own ? 2592000 : 86400)",

@@ -62,6 +62,8 @@ check "and of itself for 30 days" minted mint cluster1 -n multicluster-service-a
 check "it reads no Secret" refused as_broker get secrets -A
 check "it writes no ServiceAccount" refused as_broker create serviceaccount x
 check "nothing of kube-system" fails_with 1 "namespace kube-system" mint default -n kube-system
+k2 -n multicluster-service-account create serviceaccount cluster3 >/dev/null
+check "nothing of another target's identity" fails_with 1 "identity of another target" mint cluster3 -n multicluster-service-account
 check "nothing for a week" fails_with 1 "is too much" mint pod-lister --duration=168h
 check "nothing for another audience" fails_with 1 "for audiences vault" mint pod-lister --audience=vault
 check "nothing of a cluster-admin" fails_with 1 "may do everything" mint admin
