@@ -6,7 +6,7 @@
 
 #include <string_view>
 
-#include "k8s/core/kubeconfig.h"
+#include "k8s/core/build_kubeconfig.h"
 
 namespace k8s {
 namespace {
@@ -39,10 +39,10 @@ std::map<std::string, SecretString> BuildSecretData(const std::string& import_na
                                            {kNamespaceKey, SecretString(cluster.namespace_name)},
                                            {kTokenKey, token}};
   entry.token_file = absl::StrCat(kImportsDirectory, "/", import_name, "/", kTokenKey);
-  data.emplace(kConfigKey, BuildKubeconfig(entry));
+  data.emplace(kConfigKey, BuildKubeconfig({entry}));
   entry.token_file.clear();
   entry.token = token;
-  data.emplace(kConfigInlineKey, BuildKubeconfig(entry));
+  data.emplace(kConfigInlineKey, BuildKubeconfig({entry}));
   return data;
 }
 

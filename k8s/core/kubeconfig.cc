@@ -6,8 +6,6 @@
 #include <absl/strings/str_join.h>
 #include <yaml-cpp/yaml.h>
 
-#include "k8s/core/json.h"
-
 namespace k8s {
 namespace {
 
@@ -106,26 +104,6 @@ absl::StatusOr<ClusterAccess> Resolve(const YAML::Node& context, const std::map<
 }
 
 }  // namespace
-
-SecretString BuildKubeconfig(const KubeconfigEntry& entry) {
-  JsonObject cluster{{"server", entry.server}};
-  if (!entry.ca_bundle.empty()) cluster["certificate-authority-data"] = absl::Base64Escape(entry.ca_bundle);
-  JsonObject user;
-  if (entry.token_file.empty()) {
-    user["token"] = entry.token.Reveal();
-  } else {
-    user["tokenFile"] = entry.token_file;
-  }
-  const JsonObject context{{"cluster", entry.name}, {"user", entry.name}, {"namespace", entry.namespace_name}};
-  return SecretString(boost::json::serialize(JsonObject{
-      {"apiVersion", "v1"},
-      {"kind", "Config"},
-      {"current-context", entry.name},
-      {"clusters", JsonArray{JsonObject{{"name", entry.name}, {"cluster", std::move(cluster)}}}},
-      {"users", JsonArray{JsonObject{{"name", entry.name}, {"user", std::move(user)}}}},
-      {"contexts", JsonArray{JsonObject{{"name", entry.name}, {"context", context}}}},
-  }));
-}
 
 absl::StatusOr<Kubeconfig> ParseKubeconfig(std::string_view text, const std::string& folder) {
   if (text.size() > kMaxKubeconfigBytes)

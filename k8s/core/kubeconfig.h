@@ -56,19 +56,6 @@ struct Kubeconfig {
   std::map<std::string, std::string> broken_contexts;
 };
 
-// One cluster, user and context, all of the same name.
-struct KubeconfigEntry {
-  std::string name;
-  std::string server;
-  std::string ca_bundle;  // PEM; left out when empty
-  std::string namespace_name;
-  std::string token_file;  // exactly one of these two is set: with both, clients differ in which they take
-  SecretString token;
-};
-
-// A kubeconfig of one entry as JSON, which every YAML parser reads. A secret when it holds the token.
-SecretString BuildKubeconfig(const KubeconfigEntry& entry);
-
 // Parses kubeconfig text (YAML or JSON). `folder` is what its relative paths start from. Certificates are decoded from
 // base64. INVALID_ARGUMENT if it is no kubeconfig at all; the text names the line, and no value.
 absl::StatusOr<Kubeconfig> ParseKubeconfig(std::string_view text, const std::string& folder);
