@@ -1,11 +1,11 @@
-#include "mcsa/v1/config_service.pb.h"
-
 #include <gmock/gmock.h>
 #include <google/protobuf/message.h>
 #include <gtest/gtest.h>
 
 #include <ostream>
 #include <type_traits>
+
+#include "mcsa/v1/config_service.pb.h"
 
 namespace mcsa::v1 {
 namespace {
@@ -14,7 +14,9 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 template <typename T>
-concept Printable = requires(const T& message, std::ostream& out) { out << message; };
+concept Printable = requires(const T& message, std::ostream& out) {
+  out << message;
+};
 
 // Messages hold tokens, so nothing may print them. tools/grpc.bzl makes them lite, which have no text form, no
 // reflection to make one by, and no operator<<; this notices when that ends.

@@ -1,0 +1,91 @@
+#include "k8s/core/remote_config.h"
+
+#include <absl/status/status.h>
+#include <absl/strings/escaping.h>
+#include <absl/strings/str_cat.h>
+#include <openssl/sha.h>
+
+#include <string_view>
+#include <utility>
+
+#include "k8s/core/names.h"
+
+namespace k8s {
+namespace {
+
+constexpr double kStaleFraction = 0.7;
+// 64 bits: two versions of one import do not collide by chance, and nobody gains by making them.
+constexpr size_t kVersionBytes = 8;
+
+void SetTimestamp(absl::Time time, google::protobuf::Timestamp& message) {
+  message.set_seconds(absl::ToUnixSeconds(time));  // claims have whole seconds
+}
+
+void SetDuration(absl::Duration duration, google::protobuf::Duration& message) {
+  message.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
+  message.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration)));
+}
+
+std::string Sha256(std::string_view text) {
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
+  return std::string(reinterpret_cast<const char*>(digest), sizeof(digest));
+}
+
+}  // namespace
+
+absl::StatusOr<RemoteConfig> ParseRemoteConfig(const std::string& import_name, const std::string& cluster_name,
+                                               const std::map<std::string, SecretString>& secret_data) {
+  const auto text = [&](const char* key) {
+    const auto found = secret_data.find(key);
+    return found == secret_data.end() ? std::string() : std::string(found->second.Reveal());
+  };
+  const auto token = secret_data.find(kTokenKey);
+  if (token == secret_data.end() || token->second.empty()) return absl::NotFoundError("there is no token");
+  absl::StatusOr<BoundToken> parsed = ParseBoundToken(token->second);
+  if (!parsed.ok()) return parsed.status();
+  RemoteConfig config{
+      .import_name = import_name,
+      .cluster_name = cluster_name,
+      .cluster = {.server = text(kServerKey), .ca_bundle = text(kCaKey), .namespace_name = text(kNamespaceKey)},
+      .token = *std::move(parsed)};
+  if (config.cluster.server.empty()) return absl::InvalidArgumentError("there is no server");
+  return config;
+}
+
+absl::Duration StaleAge(const BoundToken& token) {
+  return token.lifetime * kStaleFraction;
+}
+
+void FillConfig(const RemoteConfig& config, absl::Duration age, const std::string& why, mcsa::v1::Config& message) {
+  const BoundToken& token = config.token;
+  message.set_name(config.import_name);
+  message.set_namespace_(config.cluster.namespace_name);
+  message.set_cluster_name(config.cluster_name);
+  message.set_server(config.cluster.server);
+  message.set_ca_bundle(config.cluster.ca_bundle);
+  message.set_token_id(token.token_id);
+  for (const std::string& audience : token.audiences) message.add_audiences(audience);
+  SetTimestamp(token.issued_at, *message.mutable_issued_at());
+  SetTimestamp(token.expires_at, *message.mutable_expires_at());
+  SetDuration(token.lifetime - age, *message.mutable_expires_in());
+  message.set_version(ConfigVersion(config));
+  if (age >= token.lifetime) {
+    message.set_state(mcsa::v1::Config::EXPIRED);
+  } else {
+    message.set_token(token.token.Reveal().data(), token.token.size());
+    message.set_state(age >= StaleAge(token) ? mcsa::v1::Config::STALE : mcsa::v1::Config::FRESH);
+  }
+  if (message.state() != mcsa::v1::Config::FRESH) message.set_state_reason(why);
+}
+
+std::string ConfigVersion(const RemoteConfig& config) {
+  const RemoteCluster& cluster = config.cluster;
+  // The token by its hash, so that no copy of it is left in a plain string.
+  return absl::BytesToHexString(
+      Sha256(absl::StrCat(cluster.server, "\n", cluster.namespace_name, "\n",
+                          absl::BytesToHexString(Sha256(config.token.token.Reveal())), "\n", cluster.ca_bundle))
+          .substr(0, kVersionBytes));
+}
+
+}  // namespace k8s
