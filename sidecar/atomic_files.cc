@@ -31,8 +31,8 @@ constexpr char kData[] = "..data";
 constexpr char kNewData[] = "..data_tmp";
 
 absl::Status Failed(std::string_view action, const std::string& path, int error) {
-  const std::string text =
-      absl::StrCat("cannot ", std::string(action), " ", path, ": ", std::error_code(error, std::generic_category()).message());
+  const std::string text = absl::StrCat("cannot ", std::string(action), " ", path, ": ",
+                                        std::error_code(error, std::generic_category()).message());
   if (error == ENOSPC || error == EDQUOT) return absl::ResourceExhaustedError(text);
   if (error == EROFS || error == EACCES || error == EPERM) return absl::FailedPreconditionError(text);
   return absl::InternalError(text);
@@ -112,8 +112,8 @@ bool Holds(const std::string& folder, const Files& files) {
 
 // Fills a new folder and returns its name, "..2026_11_24_20_01_16.Ab12Cd" like the kubelet's.
 absl::StatusOr<std::string> CreateFolder(const std::string& directory, const Files& files) {
-  std::string path = absl::StrCat(directory, "/..", absl::FormatTime("%Y_%m_%d_%H_%M_%S", absl::Now(), absl::UTCTimeZone()),
-                                  ".XXXXXX");
+  std::string path = absl::StrCat(directory, "/..",
+                                  absl::FormatTime("%Y_%m_%d_%H_%M_%S", absl::Now(), absl::UTCTimeZone()), ".XXXXXX");
   if (mkdtemp(path.data()) == nullptr) return Failed("create a folder in", directory, errno);
   absl::Status status;
   if (chmod(path.c_str(), kDirectoryMode) != 0) status = Failed("open to all", path, errno);

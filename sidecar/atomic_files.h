@@ -2,7 +2,6 @@
 #define SIDECAR_ATOMIC_FILES_H_
 
 #include <absl/status/status.h>
-
 #include <sys/types.h>
 
 #include <map>

@@ -90,7 +90,8 @@ TEST_F(AtomicFilesTest, TheSameFilesAreNotWrittenAgain) {
 }
 
 TEST_F(AtomicFilesTest, AFewGenerationsStayForReadersThatAreOnTheirWay) {
-  for (const char* token : {"one", "two", "three", "four", "five", "six"}) ASSERT_TRUE(WriteFiles(directory_, Of({{"token", token}})).ok());
+  for (const char* token : {"one", "two", "three", "four", "five", "six"})
+    ASSERT_TRUE(WriteFiles(directory_, Of({{"token", token}})).ok());
   EXPECT_EQ(Read("token"), "six");
   EXPECT_THAT(Generations(), SizeIs(4));
 }
@@ -104,7 +105,8 @@ TEST_F(AtomicFilesTest, ARevokedTokenIsNowhere) {
 }
 
 TEST_F(AtomicFilesTest, WhatAKilledProcessLeftIsRemoved) {
-  for (const char* name : {"1", "2", "3", "4", "5"}) fs::create_directories(directory_ + "/..2020_01_01_00_00_00." + name);
+  for (const char* name : {"1", "2", "3", "4", "5"})
+    fs::create_directories(directory_ + "/..2020_01_01_00_00_00." + name);
   fs::create_symlink("nowhere", directory_ + "/..data_tmp");
   ASSERT_TRUE(WriteFiles(directory_, Of({{"token", "two"}})).ok());
   EXPECT_EQ(Read("token"), "two");
@@ -157,13 +159,13 @@ TEST_F(AtomicFilesTest, TwoReadersNeverSeeAPartOfAFile) {
   int swaps = 0;
   while (reading > 0) {
     ASSERT_TRUE(WriteFiles(directory_, Of({{"token", tokens[++swaps % 2]}})).ok());
-    usleep(2000);
+    usleep(50'000);  // many times what renewals do, yet a reader may wait as long for a busy machine to schedule it
   }
   first.join();
   second.join();
   EXPECT_EQ(torn, 0);
   EXPECT_EQ(missing, 0);
-  EXPECT_GT(swaps, 100);
+  EXPECT_GT(swaps, 20);
 }
 
 }  // namespace
