@@ -166,11 +166,11 @@ Plan PlanImport(const Observed& observed) {
                     "delivery Broker is not supported by this version; set delivery to Secret", "");
   }
   if (!observed.is_source_credential && !observed.policy.allowed) {
-    return Withdraw(observed, "NotAllowedByPolicy",
+    return Withdraw(observed, kNotAllowedByPolicy,
                     absl::StrCat("No policy allows this import: ", observed.policy.reason), "PolicyWithdrawn");
   }
   if (observed.account.state == AccountView::State::kAbsent) {
-    return Withdraw(observed, "RemoteServiceAccountNotFound", absl::StrCat(account, " does not exist; create it there"),
+    return Withdraw(observed, kRemoteServiceAccountNotFound, absl::StrCat(account, " does not exist; create it there"),
                     "RemoteServiceAccountDeleted");
   }
   switch (observed.source.state) {
@@ -227,7 +227,7 @@ Plan PlanAfterMint(const Observed& observed, const absl::StatusOr<k8s::BoundToke
     Plan plan;
     switch (minted.status().code()) {
       case absl::StatusCode::kNotFound:
-        plan = Withdraw(observed, "RemoteServiceAccountNotFound",
+        plan = Withdraw(observed, kRemoteServiceAccountNotFound,
                         absl::StrCat(account, " does not exist; create it there"), "RemoteServiceAccountDeleted");
         break;
       case absl::StatusCode::kPermissionDenied:

@@ -18,6 +18,10 @@
 // PURE: every decision about one import. The Reconciler gathers an Observed, asks here, and does what the Plan says.
 namespace broker {
 
+// Reasons of the condition Ready by which somebody decided against the import: the others pass by themselves.
+inline constexpr char kNotAllowedByPolicy[] = "NotAllowedByPolicy";
+inline constexpr char kRemoteServiceAccountNotFound[] = "RemoteServiceAccountNotFound";
+
 // The source that an import names, as this replica knows it.
 struct SourceView {
   enum class State {
