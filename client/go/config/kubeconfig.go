@@ -1,0 +1,73 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// ConfigAndNamespaceForContext returns a context of the standard kubeconfig ($KUBECONFIG, else ~/.kube/config). "" means
+// the current one, and without any kubeconfig the pod's own service account.
+func ConfigAndNamespaceForContext(context string) (*rest.Config, string, error) {
+	return ConfigAndNamespaceForKubeconfigAndContext("", context)
+}
+
+// ConfigAndNamespaceForKubeconfigAndContext returns a context of a kubeconfig file; "" means the standard kubeconfig and
+// the current context.
+func ConfigAndNamespaceForKubeconfigAndContext(kubeconfig string, context string) (*rest.Config, string, error) {
+	loader := LoaderForKubeconfigAndContext(kubeconfig, context)
+	if context != "" {
+		// client-go says only that the context is missing, and without a kubeconfig not even that.
+		contexts, err := AllContextsForKubeconfig(kubeconfig)
+		if err != nil {
+			return nil, "", err
+		}
+		if !slices.Contains(contexts, context) {
+			return nil, "", fmt.Errorf("no kubeconfig context %q; there are: %s", context, listed(contexts))
+		}
+	}
+	return configAndNamespace(loader)
+}
+
+// AllContextsForKubeconfig returns the names of the contexts of a kubeconfig file, sorted; "" means the standard
+// kubeconfig.
+func AllContextsForKubeconfig(kubeconfig string) ([]string, error) {
+	raw, err := LoaderForKubeconfigAndContext(kubeconfig, "").RawConfig()
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig: %w", err)
+	}
+	return slices.Sorted(maps.Keys(raw.Contexts)), nil
+}
+
+// LoaderForKubeconfigAndContext returns client-go's loader of a context of a kubeconfig file; "" means the standard
+// kubeconfig and the current context.
+func LoaderForKubeconfigAndContext(kubeconfig string, context string) clientcmd.ClientConfig {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	if kubeconfig != "" {
+		rules = &clientcmd.ClientConfigLoadingRules{ExplicitPath: kubeconfig}
+	}
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context})
+}
+
+func configAndNamespace(loader clientcmd.ClientConfig) (*rest.Config, string, error) {
+	config, err := loader.ClientConfig()
+	if err != nil {
+		return nil, "", err
+	}
+	namespace, _, err := loader.Namespace()
+	if err != nil {
+		return nil, "", err
+	}
+	return config, namespace, nil
+}
+
+func listed(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,175 @@
+package config
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const kubeconfigText = `
+apiVersion: v1
+kind: Config
+current-context: home
+clusters: [{name: home, cluster: {server: "https://home.example"}}]
+users: [{name: home, user: {token: from-kubeconfig}}]
+contexts:
+- {name: home, context: {cluster: home, user: home, namespace: lab}}
+- {name: east, context: {cluster: home, user: home, namespace: context-namespace}}
+- {name: broken, context: {cluster: nowhere, user: home}}
+`
+
+// outsideOfPods points the environment to a kubeconfig (none if `text` is empty) and to no cluster.
+func outsideOfPods(t *testing.T, text string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	if text != "" {
+		must(t, os.WriteFile(path, []byte(text), 0o600))
+	}
+	t.Setenv("KUBECONFIG", path)
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+}
+
+func mounted(t *testing.T, names ...string) Resolver {
+	t.Helper()
+	resolver := Resolver{MountDirectory: t.TempDir()}
+	for _, name := range names {
+		newVolume(t, resolver.MountDirectory, name, files("https://"+name+".example", "token-of-"+name))
+	}
+	return resolver
+}
+
+func TestTheOnlyImportComesBeforeTheKubeconfig(t *testing.T) {
+	outsideOfPods(t, kubeconfigText)
+	config, namespace, err := mounted(t, "east").ConfigAndNamespace()
+	must(t, err)
+	if config.Host != "https://east.example" || namespace != "remote" {
+		t.Errorf("got %s, namespace %s", config.Host, namespace)
+	}
+}
+
+func TestSeveralImportsWhereOneIsExpectedAreListed(t *testing.T) {
+	outsideOfPods(t, kubeconfigText)
+	_, _, err := mounted(t, "west", "east").ConfigAndNamespace()
+	if !errors.Is(err, ErrSeveralImports) || !strings.Contains(err.Error(), "east, west") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWithoutImportsTheCurrentContextIsTaken(t *testing.T) {
+	outsideOfPods(t, kubeconfigText)
+	for _, resolver := range []Resolver{mounted(t), {MountDirectory: "/nonexistent"}} {
+		config, namespace, err := resolver.ConfigAndNamespace()
+		must(t, err)
+		if config.Host != "https://home.example" || namespace != "lab" {
+			t.Errorf("got %s, namespace %s", config.Host, namespace)
+		}
+	}
+}
+
+func TestWithNothingAtAllThereIsAnError(t *testing.T) {
+	outsideOfPods(t, "")
+	t.Setenv("HOME", "")
+	if _, _, err := mounted(t).ConfigAndNamespace(); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestAnUnreadableMountDirectoryIsNotTakenForNone(t *testing.T) {
+	outsideOfPods(t, kubeconfigText)
+	file := filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(file, nil, 0o600))
+	if config, _, err := (Resolver{MountDirectory: file}).ConfigAndNamespace(); err == nil {
+		t.Errorf("got %s", config.Host)
+	}
+}
+
+func TestANameMeansTheImportThenTheContext(t *testing.T) {
+	outsideOfPods(t, kubeconfigText)
+	resolver := mounted(t, "east", "west")
+	for name, server := range map[string]string{"east": "https://east.example", "home": "https://home.example"} {
+		config, _, err := resolver.NamedConfigAndNamespace(name)
+		must(t, err)
+		if config.Host != server {
+			t.Errorf("%s: got %s", name, config.Host)
+		}
+	}
+}
+
+func TestANameThatIsNowhereGetsBothLists(t *testing.T) {
+	outsideOfPods(t, kubeconfigText)
+	_, _, err := mounted(t, "west").NamedConfigAndNamespace("missing")
+	if !errors.Is(err, ErrNoImport) || !strings.Contains(err.Error(), "broken, east, home") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestANameIsNoPath(t *testing.T) {
+	resolver := mounted(t, "east")
+	for _, name := range []string{"..", "../" + filepath.Base(resolver.MountDirectory) + "/east", "east/..data"} {
+		if _, _, err := resolver.NamedServiceAccountImportConfigAndNamespace(name); !errors.Is(err, ErrNoImport) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestARevokedImportIsNoReasonToTakeTheContext(t *testing.T) {
+	outsideOfPods(t, kubeconfigText)
+	resolver := mounted(t)
+	newVolume(t, resolver.MountDirectory, "east", map[string]string{"server": "https://east.example", "namespace": "remote"})
+	if _, _, err := resolver.NamedConfigAndNamespace("east"); !errors.Is(err, ErrNoToken) {
+		t.Errorf("got %v", err)
+	}
+	all, _ := resolver.AllNamedConfigsAndNamespaces()
+	if _, found := all["east"]; found {
+		t.Error("All took the context")
+	}
+}
+
+func TestAllGivesWhatWorksAndAnErrorForEachOther(t *testing.T) {
+	outsideOfPods(t, kubeconfigText)
+	resolver := mounted(t, "east", "west")
+	newVolume(t, resolver.MountDirectory, "empty", files("", "token"))
+	all, err := resolver.AllNamedConfigsAndNamespaces()
+	if names := slices.Sorted(maps.Keys(all)); !slices.Equal(names, []string{"east", "home", "west"}) {
+		t.Errorf("got %v", names)
+	}
+	if all["east"].Namespace != "remote" {
+		t.Error("the context of the same name won over the import")
+	}
+	if err == nil || !strings.Contains(err.Error(), `"empty"`) || !strings.Contains(err.Error(), `"broken"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAKubeconfigWithDuplicateNamesLeavesImportsUsable(t *testing.T) {
+	outsideOfPods(t, strings.ReplaceAll(kubeconfigText, "name: east", "name: home"))
+	all, err := mounted(t, "west").AllNamedConfigsAndNamespaces()
+	if err == nil || len(all) != 1 {
+		t.Errorf("got %d and %v", len(all), err)
+	}
+}
+
+func TestDotEntriesAndFilesAreNoImports(t *testing.T) {
+	resolver := mounted(t, "east")
+	must(t, os.Mkdir(filepath.Join(resolver.MountDirectory, "..2026"), 0o755))
+	must(t, os.WriteFile(filepath.Join(resolver.MountDirectory, "README"), nil, 0o644))
+	name, err := resolver.SingleServiceAccountImportName()
+	if err != nil || name != "east" {
+		t.Errorf("got %q, %v", name, err)
+	}
+}
+
+func TestALoaderGivesAKubeconfigThatPointsToTheToken(t *testing.T) {
+	loader := ServiceAccountImportConfigLoader{"east", mounted(t, "east")}
+	raw, err := loader.RawConfig()
+	must(t, err)
+	token, err := os.ReadFile(raw.AuthInfos["east"].TokenFile)
+	must(t, err)
+	if string(token) != "token-of-east" || raw.Clusters["east"].Server != "https://east.example" {
+		t.Errorf("got %v", raw)
+	}
+}
