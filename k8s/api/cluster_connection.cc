@@ -5,17 +5,15 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
-#include <errno.h>
-#include <string.h>
 
-#include <fstream>
 #include <optional>
-#include <sstream>
 #include <utility>
 
 #include "k8s/api/credential_source.h"
 #include "k8s/api/httplib_transport.h"
+#include "k8s/api/read_file.h"
 #include "k8s/api/tls_context.h"
+#include "k8s/core/server_url.h"
 
 extern char** environ;
 
@@ -24,30 +22,9 @@ namespace {
 
 constexpr char kServiceAccountFolder[] = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return absl::NotFoundError(absl::StrCat("cannot read ", path, ": ", strerror(errno)));
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-// `data` if set, else the content of `file` if set, else "".
-absl::StatusOr<std::string> DataOrFile(const std::string& data, const std::string& file) {
-  if (!data.empty() || file.empty()) return data;
-  return ReadFile(file);
-}
-
 std::string FolderOf(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == std::string::npos ? "." : path.substr(0, slash);
-}
-
-std::string HostOf(const std::string& server) {
-  const std::vector<std::string> parts = absl::StrSplit(server, absl::MaxSplits("://", 1));
-  std::string host = parts.back().substr(0, parts.back().find('/'));
-  if (!host.empty() && host.front() == '[') return host.substr(1, host.find(']') - 1);
-  return host.substr(0, host.find(':'));
 }
 
 // As Go's httpproxy: NO_PROXY lists hosts, domain suffixes and "*"; loopback is never proxied.
@@ -60,16 +37,6 @@ bool BypassesProxy(const std::string& host, const std::string& no_proxy) {
     if (absl::EndsWith(host, absl::StartsWith(entry, ".") ? entry : absl::StrCat(".", entry))) return true;
   }
   return false;
-}
-
-std::string ProxyFor(const ClusterAccess& access, const Environment& environment) {
-  if (!access.proxy_url.empty()) return access.proxy_url;
-  std::string proxy = environment.Get("HTTPS_PROXY");
-  if (proxy.empty()) proxy = environment.Get("https_proxy");
-  std::string no_proxy = environment.Get("NO_PROXY");
-  if (no_proxy.empty()) no_proxy = environment.Get("no_proxy");
-  if (proxy.empty() || BypassesProxy(HostOf(access.server), no_proxy)) return "";
-  return absl::StrContains(proxy, "://") ? proxy : absl::StrCat("http://", proxy);
 }
 
 }  // namespace
@@ -91,13 +58,18 @@ std::string Environment::Get(const std::string& name) const {
 
 absl::StatusOr<Kubeconfig> LoadKubeconfig(const std::string& path, const Environment& environment) {
   std::string list = path.empty() ? environment.Get("KUBECONFIG") : path;
-  if (list.empty()) list = absl::StrCat(environment.Get("HOME"), "/.kube/config");
+  if (list.empty()) {
+    const std::string home = environment.Get("HOME");
+    if (home.empty()) return absl::NotFoundError("no kubeconfig found: KUBECONFIG and HOME are not set");
+    list = absl::StrCat(home, "/.kube/config");
+  }
   std::optional<Kubeconfig> merged;
   const std::vector<std::string> files = absl::StrSplit(list, ':', absl::SkipEmpty());
   for (const std::string& file : files) {
-    absl::StatusOr<std::string> text = ReadFile(file);
-    if (!text.ok()) continue;
-    absl::StatusOr<Kubeconfig> kubeconfig = ParseKubeconfig(*text, FolderOf(file));
+    absl::StatusOr<SecretString> text = ReadFile(file);
+    if (absl::IsNotFound(text.status())) continue;
+    if (!text.ok()) return text.status();
+    absl::StatusOr<Kubeconfig> kubeconfig = ParseKubeconfig(text->Reveal(), FolderOf(file));
     if (!kubeconfig.ok()) {
       return absl::InvalidArgumentError(absl::StrCat(file, ": ", std::string(kubeconfig.status().message())));
     }
@@ -120,40 +92,17 @@ absl::StatusOr<ClusterAccess> InClusterAccess(const Environment& environment) {
   access.ca_file = absl::StrCat(kServiceAccountFolder, "/ca.crt");
   access.token_file = absl::StrCat(kServiceAccountFolder, "/token");
   access.cluster_name = "in-cluster";
-  absl::StatusOr<std::string> own_namespace = ReadFile(absl::StrCat(kServiceAccountFolder, "/namespace"));
-  access.namespace_name = own_namespace.ok() ? *own_namespace : "default";
+  absl::StatusOr<SecretString> own_namespace = ReadFile(absl::StrCat(kServiceAccountFolder, "/namespace"));
+  access.namespace_name = own_namespace.ok() ? std::string(own_namespace->Reveal()) : "default";
   return access;
 }
 
 absl::StatusOr<ClusterConnection> Connect(const ClusterAccess& access, const Environment& environment) {
   absl::StatusOr<std::string> ca = CaBundleOf(access);
   if (!ca.ok()) return ca.status();
-  absl::StatusOr<std::string> certificate = DataOrFile(access.client_certificate_data, access.client_certificate_file);
-  if (!certificate.ok()) return certificate.status();
-  absl::StatusOr<std::string> key = DataOrFile(std::string(access.client_key_data.Reveal()), access.client_key_file);
-  if (!key.ok()) return key.status();
-
-  // In the order of client-go: what is more explicit wins.
-  std::unique_ptr<CredentialSource> credential;
-  if (!access.token_file.empty()) {
-    credential = TokenFileCredential(access.token_file, SystemClock());
-  } else if (!access.token.empty()) {
-    credential = StaticCredential(BearerAuthorization(access.token));
-  } else if (!access.username.empty()) {
-    credential = StaticCredential(BasicAuthorization(access.username, access.password));
-  } else if (access.exec) {
-    absl::StatusOr<ExecCredential> first = RunExecPlugin(*access.exec);
-    if (!first.ok()) return first.status();
-    if (!first->client_certificate.empty()) {
-      certificate = first->client_certificate;
-      key = std::string(first->client_key.Reveal());
-    }
-    credential = ExecPluginCredential(*access.exec, *std::move(first), SystemClock());
-  } else {
-    credential = StaticCredential(SecretString());
-  }
-
-  absl::StatusOr<TlsContext> tls = BuildTlsContext(*ca, *certificate, SecretString(*key));
+  absl::StatusOr<ClientCredentials> credentials = CredentialsOf(access);
+  if (!credentials.ok()) return credentials.status();
+  absl::StatusOr<TlsContext> tls = BuildTlsContext(*ca, credentials->certificate, credentials->key);
   if (!tls.ok()) return tls.status();
   absl::StatusOr<std::unique_ptr<HttplibTransport>> transport =
       HttplibTransport::Create({.server = access.server,
@@ -161,7 +110,7 @@ absl::StatusOr<ClusterConnection> Connect(const ClusterAccess& access, const Env
                                 .tls = *std::move(tls),
                                 .insecure_skip_tls_verify = access.insecure_skip_tls_verify,
                                 .proxy_url = ProxyFor(access, environment)},
-                               std::move(credential));
+                               std::move(credentials->authorization));
   if (!transport.ok()) return transport.status();
   ClusterConnection connection{.transport = *std::move(transport)};
   connection.client = std::make_unique<Client>(*connection.transport);
@@ -169,7 +118,21 @@ absl::StatusOr<ClusterConnection> Connect(const ClusterAccess& access, const Env
 }
 
 absl::StatusOr<std::string> CaBundleOf(const ClusterAccess& access) {
-  return DataOrFile(access.ca_data, access.ca_file);
+  if (!access.ca_data.empty() || access.ca_file.empty()) return access.ca_data;
+  absl::StatusOr<SecretString> content = ReadFile(access.ca_file);
+  if (!content.ok()) return content.status();
+  return std::string(content->Reveal());
+}
+
+std::string ProxyFor(const ClusterAccess& access, const Environment& environment) {
+  if (!access.proxy_url.empty()) return access.proxy_url;
+  std::string proxy = environment.Get("HTTPS_PROXY");
+  if (proxy.empty()) proxy = environment.Get("https_proxy");
+  std::string no_proxy = environment.Get("NO_PROXY");
+  if (no_proxy.empty()) no_proxy = environment.Get("no_proxy");
+  const absl::StatusOr<ServerUrl> server = ParseServerUrl(access.server, "the server");
+  if (proxy.empty() || !server.ok() || BypassesProxy(server->host, no_proxy)) return "";
+  return absl::StrContains(proxy, "://") ? proxy : absl::StrCat("http://", proxy);
 }
 
 }  // namespace k8s

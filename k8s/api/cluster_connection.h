@@ -23,7 +23,7 @@ struct Environment {
 };
 
 // Reads `path` (a colon list, as KUBECONFIG), or KUBECONFIG, or ~/.kube/config. Missing files of a list are skipped;
-// NOT_FOUND names the places when there is none at all.
+// NOT_FOUND names the places when there is none at all; PERMISSION_DENIED and INVALID_ARGUMENT name the bad file.
 absl::StatusOr<Kubeconfig> LoadKubeconfig(const std::string& path, const Environment& environment);
 
 // The access that a pod has to its own cluster: the ServiceAccount's files and KUBERNETES_SERVICE_*.
@@ -37,12 +37,15 @@ struct ClusterConnection {
 };
 
 // Dials nothing yet. INVALID_ARGUMENT: malformed certificate, key or URL; NOT_FOUND: a file it names is missing.
-// Token files are re-read each minute, exec plugins run again before their credential ends or after a 401.
+// Token files are re-read when they change, exec plugins run again before their credential ends or after a 401.
 absl::StatusOr<ClusterConnection> Connect(const ClusterAccess& access, const Environment& environment);
 
 // The PEM certificates that a client of this server should trust, to hand on to others: ca_data, or the content of
 // ca_file, or "" when the system's roots are meant.
 absl::StatusOr<std::string> CaBundleOf(const ClusterAccess& access);
+
+// The proxy to reach `access` by: its own, else HTTPS_PROXY unless NO_PROXY excepts the host, else "".
+std::string ProxyFor(const ClusterAccess& access, const Environment& environment);
 
 }  // namespace k8s
 

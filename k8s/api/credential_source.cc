@@ -13,11 +13,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <fstream>
-#include <sstream>
 #include <utility>
 #include <vector>
 
+#include "k8s/api/read_file.h"
 #include "k8s/core/json.h"
 
 extern char** environ;
@@ -25,7 +24,6 @@ extern char** environ;
 namespace k8s {
 namespace {
 
-constexpr absl::Duration kTokenFileAge = absl::Minutes(1);  // as client-go
 constexpr absl::Duration kExecTimeout = absl::Minutes(1);
 constexpr absl::Duration kExpiryMargin = absl::Minutes(1);
 constexpr size_t kMaxExecOutput = 1 << 20;
@@ -41,36 +39,34 @@ class Static final : public CredentialSource {
 
 class TokenFile final : public CredentialSource {
  public:
-  TokenFile(std::string path, const Clock& clock) : path_(std::move(path)), clock_(clock) {}
+  explicit TokenFile(std::string path) : path_(std::move(path)) {}
 
   absl::StatusOr<SecretString> Authorization() override {
     std::lock_guard lock(mu_);
-    if (authorization_.empty() || clock_.Monotonic() - read_at_ > kTokenFileAge) Read();
+    if (const FileStamp stamp = StampOf(path_); stamp != stamp_ || authorization_.empty()) Read(stamp);
     if (authorization_.empty()) return absl::UnauthenticatedError(absl::StrCat("cannot read a token from ", path_));
     return authorization_;
   }
 
   bool Invalidate() override {
     std::lock_guard lock(mu_);
-    read_at_ = -absl::InfiniteDuration();
-    return true;
+    return StampOf(path_) != stamp_;
   }
 
  private:
-  void Read() {
-    read_at_ = clock_.Monotonic();
-    std::ifstream file(path_);
-    std::stringstream text;
-    text << file.rdbuf();
-    const std::string token(absl::StripAsciiWhitespace(text.str()));
-    if (!token.empty()) authorization_ = BearerAuthorization(SecretString(token));
+  void Read(const FileStamp& stamp) {
+    const absl::StatusOr<SecretString> content = ReadFile(path_);
+    if (!content.ok()) return;
+    const absl::string_view token = absl::StripAsciiWhitespace({content->Reveal().data(), content->size()});
+    if (token.empty()) return;
+    authorization_ = BearerAuthorization(SecretString({token.data(), token.size()}));
+    stamp_ = stamp;  // taken before reading, so that a change meanwhile is seen the next time
   }
 
   const std::string path_;
-  const Clock& clock_;
   std::mutex mu_;
   SecretString authorization_;
-  absl::Duration read_at_ = -absl::InfiniteDuration();
+  FileStamp stamp_;
 };
 
 class Exec final : public CredentialSource {
@@ -147,8 +143,8 @@ SecretString BasicAuthorization(const std::string& username, const SecretString&
       absl::StrCat("Basic ", absl::Base64Escape(std::string(username).append(":").append(password.Reveal()))));
 }
 
-std::unique_ptr<CredentialSource> TokenFileCredential(std::string path, const Clock& clock) {
-  return std::make_unique<TokenFile>(std::move(path), clock);
+std::unique_ptr<CredentialSource> TokenFileCredential(std::string path) {
+  return std::make_unique<TokenFile>(std::move(path));
 }
 
 absl::StatusOr<ExecCredential> ParseExecCredential(std::string_view output) {
@@ -212,6 +208,38 @@ absl::StatusOr<ExecCredential> RunExecPlugin(const ExecPlugin& plugin) {
 
 std::unique_ptr<CredentialSource> ExecPluginCredential(ExecPlugin plugin, ExecCredential first, const Clock& clock) {
   return std::make_unique<Exec>(std::move(plugin), std::move(first), clock);
+}
+
+absl::StatusOr<ClientCredentials> CredentialsOf(const ClusterAccess& access) {
+  ClientCredentials credentials{.certificate = access.client_certificate_data, .key = access.client_key_data};
+  if (credentials.certificate.empty() && !access.client_certificate_file.empty()) {
+    absl::StatusOr<SecretString> certificate = ReadFile(access.client_certificate_file);
+    if (!certificate.ok()) return certificate.status();
+    credentials.certificate = certificate->Reveal();
+  }
+  if (credentials.key.empty() && !access.client_key_file.empty()) {
+    absl::StatusOr<SecretString> key = ReadFile(access.client_key_file);
+    if (!key.ok()) return key.status();
+    credentials.key = *std::move(key);
+  }
+  if (!access.token_file.empty()) {
+    credentials.authorization = TokenFileCredential(access.token_file);
+  } else if (!access.token.empty()) {
+    credentials.authorization = StaticCredential(BearerAuthorization(access.token));
+  } else if (!access.username.empty()) {
+    credentials.authorization = StaticCredential(BasicAuthorization(access.username, access.password));
+  } else if (access.exec) {
+    absl::StatusOr<ExecCredential> first = RunExecPlugin(*access.exec);
+    if (!first.ok()) return first.status();
+    if (!first->client_certificate.empty()) {
+      credentials.certificate = first->client_certificate;
+      credentials.key = first->client_key;
+    }
+    credentials.authorization = ExecPluginCredential(*access.exec, *std::move(first), SystemClock());
+  } else {
+    credentials.authorization = StaticCredential(SecretString());
+  }
+  return credentials;
 }
 
 }  // namespace k8s

@@ -33,9 +33,9 @@ std::unique_ptr<CredentialSource> StaticCredential(SecretString authorization);
 SecretString BearerAuthorization(const SecretString& token);
 SecretString BasicAuthorization(const std::string& username, const SecretString& password);
 
-// A file that somebody renews (the kubelet). Read again each minute; while it cannot be read, the last content serves
-// on.
-std::unique_ptr<CredentialSource> TokenFileCredential(std::string path, const Clock& clock);
+// A file that somebody renews (the kubelet). Read again when it has changed, which costs each call one stat; while it
+// cannot be read, the last content serves on.
+std::unique_ptr<CredentialSource> TokenFileCredential(std::string path);
 
 // What an exec plugin printed.
 struct ExecCredential {
@@ -54,6 +54,17 @@ absl::StatusOr<ExecCredential> RunExecPlugin(const ExecPlugin& plugin);
 
 // Runs the plugin when needed: at first, before its credential ends, after a 401. `first` saves the first run.
 std::unique_ptr<CredentialSource> ExecPluginCredential(ExecPlugin plugin, ExecCredential first, const Clock& clock);
+
+// How a client shows who it is.
+struct ClientCredentials {
+  std::unique_ptr<CredentialSource> authorization;
+  std::string certificate;  // PEM; empty for none
+  SecretString key;         // PEM; empty for none
+};
+
+// Those of `access`, whose files it reads and whose exec plugin it runs once. What is more explicit wins, in the order
+// of client-go: token file, token, user name, exec plugin. Errors: those of ReadFile and RunExecPlugin.
+absl::StatusOr<ClientCredentials> CredentialsOf(const ClusterAccess& access);
 
 }  // namespace k8s
 

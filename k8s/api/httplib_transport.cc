@@ -1,11 +1,9 @@
 #include "k8s/api/httplib_transport.h"
 
 #include <absl/status/status.h>
-#include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <httplib.h>
-#include <netdb.h>
 
 #include <atomic>
 #include <mutex>
@@ -15,6 +13,7 @@
 #include <vector>
 
 #include "k8s/api/clock.h"
+#include "k8s/core/server_url.h"
 #include "k8s/core/version.h"
 
 namespace k8s {
@@ -24,68 +23,6 @@ constexpr absl::Duration kConnectTimeout = absl::Seconds(5);
 constexpr absl::Duration kCancelPoll = absl::Milliseconds(200);
 // More than the workers of one source need at once; the rest are closed after use.
 constexpr size_t kMaxIdleConnections = 16;
-
-struct Url {
-  bool tls = true;
-  std::string user_info;  // "user:password"
-  std::string host;       // an IPv6 address without brackets
-  int port = 0;
-  std::string path;  // without a slash at its end
-};
-
-absl::StatusOr<Url> ParseUrl(const std::string& text, const std::string& what) {
-  const auto malformed = [&] { return absl::InvalidArgumentError(absl::StrCat(what, " is no http or https URL")); };
-  Url url;
-  std::string_view rest = text;
-  if (rest.substr(0, 8) == "https://") {
-    rest.remove_prefix(8);
-  } else if (rest.substr(0, 7) == "http://") {
-    rest.remove_prefix(7);
-    url.tls = false;
-  } else {
-    return malformed();
-  }
-  const size_t slash = rest.find('/');
-  std::string authority(rest.substr(0, slash));
-  if (slash != std::string_view::npos) url.path = rest.substr(slash);
-  while (!url.path.empty() && url.path.back() == '/') url.path.pop_back();
-  if (const size_t at = authority.rfind('@'); at != std::string::npos) {
-    url.user_info = authority.substr(0, at);
-    authority.erase(0, at + 1);
-  }
-  // The colon that begins the port lies behind the bracket of an IPv6 address.
-  const size_t bracket = authority.rfind(']');
-  const size_t colon = authority.find(':', bracket == std::string::npos ? 0 : bracket);
-  url.host = authority.substr(0, colon);
-  if (bracket != std::string::npos) {
-    if (authority.front() != '[') return malformed();
-    url.host = authority.substr(1, bracket - 1);
-  }
-  url.port = url.tls ? 443 : 80;
-  if (colon != std::string::npos &&
-      (!absl::SimpleAtoi(authority.substr(colon + 1), &url.port) || url.port < 1 || url.port > 65535)) {
-    return malformed();
-  }
-  if (url.host.empty()) return malformed();
-  return url;
-}
-
-std::string HostHeader(const Url& url) {
-  const std::string host = absl::StrContains(url.host, ":") ? absl::StrCat("[", url.host, "]") : url.host;
-  return absl::StrCat(host, ":", url.port);
-}
-
-// The first address of `host`, or "" if it has none.
-std::string Resolve(const std::string& host) {
-  const addrinfo hints{.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-  addrinfo* found = nullptr;
-  char address[NI_MAXHOST] = "";
-  if (getaddrinfo(host.c_str(), nullptr, &hints, &found) == 0) {
-    getnameinfo(found->ai_addr, found->ai_addrlen, address, sizeof(address), nullptr, 0, NI_NUMERICHOST);
-    freeaddrinfo(found);
-  }
-  return address;
-}
 
 absl::Time ParseDate(const std::string& text) {
   absl::Time time;
@@ -119,15 +56,13 @@ std::string Describe(httplib::Error error) {
 
 struct HttplibTransport::Pool {
   HttplibOptions options;
-  Url url;
-  std::optional<Url> proxy;
+  ServerUrl url;
   std::unique_ptr<CredentialSource> credential;
   std::mutex mu;
   std::vector<std::unique_ptr<httplib::ClientImpl>> idle;  // guarded by mu
 
-  std::string where() const { return HostHeader(url); }
+  std::string where() const { return HostAndPort(url); }
 
-  std::unique_ptr<httplib::ClientImpl> Make() const;
   std::unique_ptr<httplib::ClientImpl> Take();
   void GiveBack(std::unique_ptr<httplib::ClientImpl> client);
   absl::StatusOr<HttpResponse> Exchange(const HttpRequest& request, const SecretString& authorization,
@@ -137,34 +72,6 @@ struct HttplibTransport::Pool {
                                                       const StreamCanceller* canceller,
                                                       const std::function<bool(std::string_view)>* on_data);
 };
-
-std::unique_ptr<httplib::ClientImpl> HttplibTransport::Pool::Make() const {
-  const std::string& name = options.tls_server_name.empty() ? url.host : options.tls_server_name;
-  std::unique_ptr<httplib::ClientImpl> client;
-  if (url.tls) {
-    auto tls =
-        std::make_unique<httplib::SSLClient>(name, url.port, options.tls.certificate.get(), options.tls.key.get());
-    // httplib takes the reference that it is given.
-    X509_STORE_up_ref(options.tls.roots.get());
-    tls->set_ca_cert_store(options.tls.roots.get());
-    tls->enable_server_certificate_verification(!options.insecure_skip_tls_verify);
-    client = std::move(tls);
-  } else {
-    client = std::make_unique<httplib::ClientImpl>(name, url.port);
-  }
-  if (name != url.host) client->set_hostname_addr_map({{name, Resolve(url.host)}});
-  if (proxy) {
-    client->set_proxy(proxy->host, proxy->port);
-    if (const size_t colon = proxy->user_info.find(':'); !proxy->user_info.empty()) {
-      client->set_proxy_basic_auth(proxy->user_info.substr(0, colon),
-                                   colon == std::string::npos ? "" : proxy->user_info.substr(colon + 1));
-    }
-  }
-  client->set_keep_alive(true);
-  client->set_tcp_nodelay(true);
-  client->set_url_encode(false);  // our paths are escaped already
-  return client;
-}
 
 std::unique_ptr<httplib::ClientImpl> HttplibTransport::Pool::Take() {
   std::lock_guard lock(mu);
@@ -187,8 +94,7 @@ absl::StatusOr<HttpResponse> HttplibTransport::Pool::Exchange(const HttpRequest&
   httplib::Request http;
   http.method = request.method;
   http.path = url.path + request.path;
-  http.headers = {
-      {"Host", HostHeader(url)}, {"Accept", request.accept}, {"User-Agent", absl::StrCat("mcsa/", kVersion)}};
+  http.headers = {{"Host", where()}, {"Accept", request.accept}, {"User-Agent", absl::StrCat("mcsa/", kVersion)}};
   if (!request.content_type.empty()) http.headers.emplace("Content-Type", request.content_type);
   if (!authorization.empty()) http.headers.emplace("Authorization", authorization.Reveal());
   http.body = request.body.Reveal();
@@ -218,7 +124,11 @@ absl::StatusOr<HttpResponse> HttplibTransport::Pool::Exchange(const HttpRequest&
   };
 
   std::unique_ptr<httplib::ClientImpl> client = Take();
-  if (client == nullptr) client = Make();
+  if (client == nullptr) {
+    absl::StatusOr<std::unique_ptr<httplib::ClientImpl>> made = MakeHttplibClient(options);
+    if (!made.ok()) return made.status();
+    client = *std::move(made);
+  }
   client->set_connection_timeout(absl::ToChronoMicroseconds(std::min(kConnectTimeout, request.timeout)));
   client->set_read_timeout(absl::ToChronoMicroseconds(read_timeout));
   client->set_write_timeout(absl::ToChronoMicroseconds(request.timeout));
@@ -288,14 +198,10 @@ HttplibTransport::~HttplibTransport() = default;
 absl::StatusOr<std::unique_ptr<HttplibTransport>> HttplibTransport::Create(
     HttplibOptions options, std::unique_ptr<CredentialSource> credential) {
   auto pool = std::make_unique<Pool>();
-  absl::StatusOr<Url> url = ParseUrl(options.server, "the server");
-  if (!url.ok()) return url.status();
-  pool->url = *std::move(url);
-  if (!options.proxy_url.empty()) {
-    absl::StatusOr<Url> proxy = ParseUrl(options.proxy_url, "the proxy");
-    if (!proxy.ok()) return proxy.status();
-    pool->proxy = *std::move(proxy);
-  }
+  absl::StatusOr<std::unique_ptr<httplib::ClientImpl>> first = MakeHttplibClient(options);
+  if (!first.ok()) return first.status();
+  pool->idle.push_back(*std::move(first));
+  pool->url = *ParseServerUrl(options.server, "the server");
   pool->options = std::move(options);
   pool->credential = std::move(credential);
   return std::unique_ptr<HttplibTransport>(new HttplibTransport(std::move(pool)));

@@ -10,17 +10,9 @@
 
 #include "k8s/api/credential_source.h"
 #include "k8s/api/http_transport.h"
-#include "k8s/api/tls_context.h"
+#include "k8s/api/httplib_client.h"
 
 namespace k8s {
-
-struct HttplibOptions {
-  std::string server;           // "https://host:port/path"
-  std::string tls_server_name;  // instead of the host in `server`, for SNI and verification
-  TlsContext tls;
-  bool insecure_skip_tls_verify = false;
-  std::string proxy_url;  // "http://user:password@host:port", or empty
-};
 
 // HttpTransport on cpp-httplib, HTTP/1.1. Keeps idle connections for the next request; each request in flight has one
 // of its own. A 401 is answered by one more try if the credential source has another credential.

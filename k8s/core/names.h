@@ -53,6 +53,8 @@ inline constexpr char kConfigInlineKey[] = "config-inline";
 
 // Where pods find their imports, one folder each.
 inline constexpr char kImportsDirectory[] = "/var/run/secrets/admiralty.io/serviceaccountimports";
+// Tells our libraries another such directory.
+inline constexpr char kImportsDirectoryVariable[] = "MCSA_IMPORTS_DIRECTORY";
 
 // With the sidecar: where it keeps its socket, the merged kubeconfig and the exec plugin, and tells apps so.
 inline constexpr char kSidecarContainer[] = "mcsa-sidecar";

@@ -1,0 +1,59 @@
+#include "k8s/api/httplib_client.h"
+
+#include <netdb.h>
+
+#include <optional>
+#include <utility>
+
+#include "k8s/core/server_url.h"
+
+namespace k8s {
+namespace {
+
+// The first address of `host`, or "" if it has none.
+std::string Resolve(const std::string& host) {
+  const addrinfo hints{.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+  addrinfo* found = nullptr;
+  char address[NI_MAXHOST] = "";
+  if (getaddrinfo(host.c_str(), nullptr, &hints, &found) == 0) {
+    getnameinfo(found->ai_addr, found->ai_addrlen, address, sizeof(address), nullptr, 0, NI_NUMERICHOST);
+    freeaddrinfo(found);
+  }
+  return address;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<httplib::ClientImpl>> MakeHttplibClient(const HttplibOptions& options) {
+  const absl::StatusOr<ServerUrl> url = ParseServerUrl(options.server, "the server");
+  if (!url.ok()) return url.status();
+  const std::string& name = options.tls_server_name.empty() ? url->host : options.tls_server_name;
+  std::unique_ptr<httplib::ClientImpl> client;
+  if (url->tls) {
+    auto tls =
+        std::make_unique<httplib::SSLClient>(name, url->port, options.tls.certificate.get(), options.tls.key.get());
+    // httplib takes the reference that it is given.
+    X509_STORE_up_ref(options.tls.roots.get());
+    tls->set_ca_cert_store(options.tls.roots.get());
+    tls->enable_server_certificate_verification(!options.insecure_skip_tls_verify);
+    client = std::move(tls);
+  } else {
+    client = std::make_unique<httplib::ClientImpl>(name, url->port);
+  }
+  if (name != url->host) client->set_hostname_addr_map({{name, Resolve(url->host)}});
+  if (!options.proxy_url.empty()) {
+    const absl::StatusOr<ServerUrl> proxy = ParseServerUrl(options.proxy_url, "the proxy");
+    if (!proxy.ok()) return proxy.status();
+    client->set_proxy(proxy->host, proxy->port);
+    if (const size_t colon = proxy->user_info.find(':'); !proxy->user_info.empty()) {
+      client->set_proxy_basic_auth(proxy->user_info.substr(0, colon),
+                                   colon == std::string::npos ? "" : proxy->user_info.substr(colon + 1));
+    }
+  }
+  client->set_keep_alive(true);
+  client->set_tcp_nodelay(true);
+  client->set_url_encode(false);  // our paths are escaped already
+  return client;
+}
+
+}  // namespace k8s
