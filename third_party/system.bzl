@@ -32,6 +32,7 @@ _LIBS = {
     "absl": ("libabsl-dev", [_ABSL]),
     "boost_json": ("libboost-json1.81-dev", ["boost_json"]),
     "cli11": ("libcli11-dev", []),
+    "curl": ("libcurl4-openssl-dev", ["curl"]),  # shared only: not with --config=release
     "gmock": ("libgmock-dev", ["gmock", "gtest"]),
     "gmock_main": ("libgmock-dev", ["gmock_main", "gmock", "gtest"]),
     "grpc++": ("libgrpc++-dev", ["grpc++", "grpc", "gpr", "address_sorting", "upb", "cares", "re2", "ssl", "crypto", "protobuf", "z", _ABSL]),
