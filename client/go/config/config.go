@@ -3,8 +3,8 @@
 // package of that name, so that a program moves over by changing its import path.
 //
 // Unlike there, a token never goes stale: the transport of a returned [rest.Config] looks at the import before each
-// request, follows a renewal at once, and repeats a request once that was answered 401 if there is a newer token by
-// then. What is returned may be kept for the life of the program.
+// request, follows a renewal at once (pushed by the sidecar, where there is one), and repeats a request once that was
+// answered 401 if there is a newer token by then. What is returned may be kept for the life of the program.
 //
 // An import wins over a kubeconfig context of the same name, in every function. All functions may be called from several
 // goroutines.
@@ -21,7 +21,7 @@ type ConfigAndNamespaceTuple struct {
 }
 
 // Default is what the functions of this package use. A program that keeps its imports elsewhere sets
-// Default.MountDirectory before its first call, or uses a [Resolver] of its own.
+// Default.ImportsDirectory before its first call, or uses a [Resolver] of its own.
 var Default Resolver
 
 // ConfigAndNamespace returns the only import, else the current kubeconfig context, else the pod's own service account.

@@ -36,7 +36,7 @@ func NewNamedServiceAccountImportConfigLoader(name string) (*ServiceAccountImpor
 		return nil, err
 	}
 	if !mounted {
-		return nil, fmt.Errorf("%w of name %q in %s", ErrNoImport, name, Default.mountDirectory())
+		return nil, fmt.Errorf("%w of name %q in %s", ErrNoImport, name, Default.importsDirectory())
 	}
 	return &ServiceAccountImportConfigLoader{name, Default}, nil
 }
@@ -68,7 +68,7 @@ func (l *ServiceAccountImportConfigLoader) ConfigAndNamespace() (*rest.Config, s
 	return l.resolver.load(l.Name)
 }
 
-// RawConfig returns the import as a kubeconfig that points to the token's file.
+// RawConfig returns the import as a kubeconfig that points to the token's file, which must be mounted.
 func (l *ServiceAccountImportConfigLoader) RawConfig() (clientcmdapi.Config, error) {
 	config, namespace, err := l.resolver.load(l.Name)
 	if err != nil {
@@ -87,20 +87,31 @@ func (l *ServiceAccountImportConfigLoader) ConfigAccess() clientcmd.ConfigAccess
 	return &clientcmd.ClientConfigLoadingRules{}
 }
 
-// load builds the configuration of a mounted import.
+// load builds the configuration of an import: from what the sidecar says, else from the files.
 func (r Resolver) load(name string) (*rest.Config, string, error) {
-	directory := filepath.Join(r.mountDirectory(), name)
+	directory := filepath.Join(r.importsDirectory(), name)
+	source := &tokenSource{name: name, path: filepath.Join(directory, "token"), pushed: pushedBy(r.Socket)}
+	if _, err := source.pushed.token(name); err != nil {
+		return nil, "", err // its files may still be there for a moment
+	}
 	now, err := readSnapshot(directory)
+	said := source.pushed.state(name).GetConfig()
+	config := &rest.Config{WrapTransport: source.wrap}
+	if err == nil || said == nil {
+		// By path, so that client-go follows a changed CA as well.
+		config.CAFile = filepath.Join(directory, "ca.crt")
+		// For those who read the path; client-go alone would look at the file once a minute and never on a 401.
+		config.BearerTokenFile = source.path
+	} else {
+		config.CAData = []byte(said.GetCaBundle())
+	}
+	if len(said.GetToken()) > 0 {
+		now, err = snapshot{server: said.GetServer(), namespace: said.GetNamespace()}, nil
+	}
 	if err != nil {
 		return nil, "", fmt.Errorf("service account import %q: %w", name, err)
 	}
-	source := newTokenFile(filepath.Join(directory, "token"), now.token)
-	return &rest.Config{
-		Host: now.server,
-		// By path, so that client-go follows a changed CA as well.
-		TLSClientConfig: rest.TLSClientConfig{CAFile: filepath.Join(directory, "ca.crt")},
-		// For those who read the path; client-go alone would look at the file once a minute and never on a 401.
-		BearerTokenFile: source.path,
-		WrapTransport:   source.wrap,
-	}, now.namespace, nil
+	_ = source.readFile() // what client-go is about to read as well; without a file there is nothing to know
+	config.Host = now.server
+	return config, now.namespace, nil
 }

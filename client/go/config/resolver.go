@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -11,8 +12,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// MountDirectory is where the webhook mounts imports, in a folder each.
-const MountDirectory = "/var/run/secrets/admiralty.io/serviceaccountimports"
+// ImportsDirectory is where the webhook mounts imports, in a folder each.
+const ImportsDirectory = "/var/run/secrets/admiralty.io/serviceaccountimports"
 
 var (
 	// ErrNoImport says that no import is mounted, or none of the name asked for.
@@ -25,15 +26,16 @@ var (
 
 // Resolver finds configurations. The zero value looks in the standard places.
 type Resolver struct {
-	// MountDirectory has the imports, a folder each; MountDirectory of this package if empty.
-	MountDirectory string
+	// ImportsDirectory has the imports, a folder each; if empty $MCSA_IMPORTS_DIRECTORY, else ImportsDirectory of this
+	// package.
+	ImportsDirectory string
+	// Socket is the sidecar's, which is asked first and pushes renewals; $MCSA_SOCKET if empty, and none without that.
+	// One that does not answer within two seconds is not waited for again, and used once it does.
+	Socket string
 }
 
-func (r Resolver) mountDirectory() string {
-	if r.MountDirectory == "" {
-		return MountDirectory
-	}
-	return r.MountDirectory
+func (r Resolver) importsDirectory() string {
+	return cmp.Or(r.ImportsDirectory, os.Getenv("MCSA_IMPORTS_DIRECTORY"), ImportsDirectory)
 }
 
 // ConfigAndNamespace is as the function of that name.
@@ -101,7 +103,7 @@ func (r Resolver) NamedServiceAccountImportConfigAndNamespace(name string) (*res
 		return nil, "", err
 	}
 	if !mounted {
-		return nil, "", fmt.Errorf("%w of name %q in %s", ErrNoImport, name, r.mountDirectory())
+		return nil, "", fmt.Errorf("%w of name %q in %s", ErrNoImport, name, r.importsDirectory())
 	}
 	return r.load(name)
 }
@@ -127,16 +129,16 @@ func (r Resolver) AllServiceAccountImportConfigsAndNamespaces() (map[string]Conf
 
 // ServiceAccountImportNames returns the names of the imports, sorted.
 func (r Resolver) ServiceAccountImportNames() ([]string, error) {
-	entries, err := os.ReadDir(r.mountDirectory())
+	entries, err := os.ReadDir(r.importsDirectory())
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+		return pushedBy(r.Socket).names(), nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("service account imports: %w", err)
 	}
 	var names []string
 	for _, entry := range entries {
-		if isImportName(entry.Name()) && isDirectory(filepath.Join(r.mountDirectory(), entry.Name())) {
+		if isImportName(entry.Name()) && isDirectory(filepath.Join(r.importsDirectory(), entry.Name())) {
 			names = append(names, entry.Name())
 		}
 	}
@@ -150,7 +152,7 @@ func (r Resolver) SingleServiceAccountImportName() (string, error) {
 	case err != nil:
 		return "", err
 	case len(names) == 0:
-		return "", fmt.Errorf("%w in %s", ErrNoImport, r.mountDirectory())
+		return "", fmt.Errorf("%w in %s", ErrNoImport, r.importsDirectory())
 	case len(names) > 1:
 		return "", fmt.Errorf("%w: %s; ask for one by name", ErrSeveralImports, strings.Join(names, ", "))
 	}

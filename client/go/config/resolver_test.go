@@ -35,9 +35,9 @@ func outsideOfPods(t *testing.T, text string) {
 
 func mounted(t *testing.T, names ...string) Resolver {
 	t.Helper()
-	resolver := Resolver{MountDirectory: t.TempDir()}
+	resolver := Resolver{ImportsDirectory: t.TempDir()}
 	for _, name := range names {
-		newVolume(t, resolver.MountDirectory, name, files("https://"+name+".example", "token-of-"+name))
+		newVolume(t, resolver.ImportsDirectory, name, files("https://"+name+".example", "token-of-"+name))
 	}
 	return resolver
 }
@@ -61,7 +61,7 @@ func TestSeveralImportsWhereOneIsExpectedAreListed(t *testing.T) {
 
 func TestWithoutImportsTheCurrentContextIsTaken(t *testing.T) {
 	outsideOfPods(t, kubeconfigText)
-	for _, resolver := range []Resolver{mounted(t), {MountDirectory: "/nonexistent"}} {
+	for _, resolver := range []Resolver{mounted(t), {ImportsDirectory: "/nonexistent"}} {
 		config, namespace, err := resolver.ConfigAndNamespace()
 		must(t, err)
 		if config.Host != "https://home.example" || namespace != "lab" {
@@ -78,11 +78,11 @@ func TestWithNothingAtAllThereIsAnError(t *testing.T) {
 	}
 }
 
-func TestAnUnreadableMountDirectoryIsNotTakenForNone(t *testing.T) {
+func TestAnUnreadableImportsDirectoryIsNotTakenForNone(t *testing.T) {
 	outsideOfPods(t, kubeconfigText)
 	file := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(file, nil, 0o600))
-	if config, _, err := (Resolver{MountDirectory: file}).ConfigAndNamespace(); err == nil {
+	if config, _, err := (Resolver{ImportsDirectory: file}).ConfigAndNamespace(); err == nil {
 		t.Errorf("got %s", config.Host)
 	}
 }
@@ -109,7 +109,7 @@ func TestANameThatIsNowhereGetsBothLists(t *testing.T) {
 
 func TestANameIsNoPath(t *testing.T) {
 	resolver := mounted(t, "east")
-	for _, name := range []string{"..", "../" + filepath.Base(resolver.MountDirectory) + "/east", "east/..data"} {
+	for _, name := range []string{"..", "../" + filepath.Base(resolver.ImportsDirectory) + "/east", "east/..data"} {
 		if _, _, err := resolver.NamedServiceAccountImportConfigAndNamespace(name); !errors.Is(err, ErrNoImport) {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -119,7 +119,7 @@ func TestANameIsNoPath(t *testing.T) {
 func TestARevokedImportIsNoReasonToTakeTheContext(t *testing.T) {
 	outsideOfPods(t, kubeconfigText)
 	resolver := mounted(t)
-	newVolume(t, resolver.MountDirectory, "east", map[string]string{"server": "https://east.example", "namespace": "remote"})
+	newVolume(t, resolver.ImportsDirectory, "east", map[string]string{"server": "https://east.example", "namespace": "remote"})
 	if _, _, err := resolver.NamedConfigAndNamespace("east"); !errors.Is(err, ErrNoToken) {
 		t.Errorf("got %v", err)
 	}
@@ -132,7 +132,7 @@ func TestARevokedImportIsNoReasonToTakeTheContext(t *testing.T) {
 func TestAllGivesWhatWorksAndAnErrorForEachOther(t *testing.T) {
 	outsideOfPods(t, kubeconfigText)
 	resolver := mounted(t, "east", "west")
-	newVolume(t, resolver.MountDirectory, "empty", files("", "token"))
+	newVolume(t, resolver.ImportsDirectory, "empty", files("", "token"))
 	all, err := resolver.AllNamedConfigsAndNamespaces()
 	if names := slices.Sorted(maps.Keys(all)); !slices.Equal(names, []string{"east", "home", "west"}) {
 		t.Errorf("got %v", names)
@@ -155,8 +155,8 @@ func TestAKubeconfigWithDuplicateNamesLeavesImportsUsable(t *testing.T) {
 
 func TestDotEntriesAndFilesAreNoImports(t *testing.T) {
 	resolver := mounted(t, "east")
-	must(t, os.Mkdir(filepath.Join(resolver.MountDirectory, "..2026"), 0o755))
-	must(t, os.WriteFile(filepath.Join(resolver.MountDirectory, "README"), nil, 0o644))
+	must(t, os.Mkdir(filepath.Join(resolver.ImportsDirectory, "..2026"), 0o755))
+	must(t, os.WriteFile(filepath.Join(resolver.ImportsDirectory, "README"), nil, 0o644))
 	name, err := resolver.SingleServiceAccountImportName()
 	if err != nil || name != "east" {
 		t.Errorf("got %q, %v", name, err)

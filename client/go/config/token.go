@@ -13,83 +13,89 @@ import (
 )
 
 // knownTokens is how many tokens of a file are remembered: client-go's own cache, a minute old at most, may still send
-// an earlier one, which is ours to replace, while a token of the caller's own is not.
+// an earlier one, which is ours to replace, while a token of the caller's own is not. By hash, so that no token is kept
+// longer than it is used.
 const knownTokens = 8
 
-// tokenFile is the token in a file. Safe for use by several goroutines.
-type tokenFile struct {
-	path string
+// tokenSource is the token of one import: as the sidecar pushes it, else as it is in a file. Safe for use by several
+// goroutines.
+type tokenSource struct {
+	name   string
+	path   string
+	pushed *pushed // nil without a sidecar
 
 	mu    sync.Mutex
 	info  os.FileInfo // of the file that `token` was read from
-	token string
-	known [][sha256.Size]byte // the newest last, so that no earlier token stays in memory
-}
-
-func newTokenFile(path string, token string) *tokenFile {
-	file := &tokenFile{path: path}
-	file.set(nil, token)
-	return file
-}
-
-func (f *tokenFile) set(info os.FileInfo, token string) {
-	f.info = info
-	if token == f.token {
-		return
-	}
-	f.token = token
-	f.known = append(f.known, sha256.Sum256([]byte(token)))
-	f.known = f.known[max(0, len(f.known)-knownTokens):]
+	token string      // the file's
+	known [][sha256.Size]byte
 }
 
 // current returns the token as it is now. The file is looked at each time and read when it was replaced. A token that
-// was taken away is an error; a file that cannot be read for any other reason leaves the last token in use.
-func (f *tokenFile) current() (string, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	info, err := os.Stat(f.path)
-	if errors.Is(err, os.ErrNotExist) {
-		info, err = os.Stat(f.path) // the state may have been replaced while its path was walked
+// was taken away is an error; a file that cannot be read for any other reason leaves its last token in use.
+func (s *tokenSource) current() (string, error) {
+	pushed, err := s.pushed.token(s.name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fileErr := s.readFile() // also beside a pushed token: client-go may send the file's, which then must be known
+	switch {
+	case err != nil:
+		return "", err
+	case pushed != "":
+		s.remember(pushed)
+		return pushed, nil
+	case fileErr != nil && (errors.Is(fileErr, os.ErrNotExist) || s.token == ""):
+		return "", fmt.Errorf("%s: %w", s.path, ErrNoToken)
 	}
-	if err != nil {
-		return f.lastUnlessRevoked(err)
-	}
-	if f.info != nil && os.SameFile(info, f.info) && info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size() {
-		return f.token, nil
-	}
-	text, err := os.ReadFile(f.path)
-	if err != nil {
-		return f.lastUnlessRevoked(err)
-	}
-	if token := strings.TrimSpace(string(text)); token != "" {
-		f.set(info, token)
-	}
-	return f.token, nil
+	return s.token, nil
 }
 
-func (f *tokenFile) lastUnlessRevoked(err error) (string, error) {
+func (s *tokenSource) readFile() error {
+	info, err := os.Stat(s.path)
 	if errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("%s: %w", f.path, ErrNoToken)
+		info, err = os.Stat(s.path) // the state may have been replaced while its path was walked
 	}
-	return f.token, nil
+	if err != nil {
+		return err
+	}
+	if s.info != nil && os.SameFile(info, s.info) && info.ModTime().Equal(s.info.ModTime()) && info.Size() == s.info.Size() {
+		return nil
+	}
+	text, err := os.ReadFile(s.path)
+	if err != nil {
+		return err
+	}
+	if token := strings.TrimSpace(string(text)); token != "" {
+		s.info, s.token = info, token
+		s.remember(token)
+	}
+	return nil
+}
+
+func (s *tokenSource) remember(token string) {
+	hash := sha256.Sum256([]byte(token))
+	if slices.Contains(s.known, hash) {
+		return
+	}
+	s.known = append(s.known, hash)
+	s.known = s.known[max(0, len(s.known)-knownTokens):]
 }
 
 // sent says whether a request's Authorization header is one that this file's token, now or before, would make.
-func (f *tokenFile) sent(header string) bool {
+func (s *tokenSource) sent(header string) bool {
 	token, ok := strings.CutPrefix(header, "Bearer ")
 	if !ok {
 		return header == ""
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Contains(f.known, sha256.Sum256([]byte(token)))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.known, sha256.Sum256([]byte(token)))
 }
 
-func (f *tokenFile) wrap(next http.RoundTripper) http.RoundTripper { return &transport{f, next} }
+func (s *tokenSource) wrap(next http.RoundTripper) http.RoundTripper { return &transport{s, next} }
 
 // transport sends each request with the current token, and once more if that was answered 401 and replaced meanwhile.
 type transport struct {
-	source *tokenFile
+	source *tokenSource
 	next   http.RoundTripper
 }
 

@@ -53,8 +53,8 @@ func (s *server) files(token string) map[string]string {
 // importOf mounts an import of the server and returns its volume and a client-go client.
 func importOf(t *testing.T, s *server, edit ...func(*rest.Config)) (*volume, *http.Client) {
 	t.Helper()
-	resolver := Resolver{MountDirectory: t.TempDir()}
-	v := newVolume(t, resolver.MountDirectory, "east", s.files(canary))
+	resolver := Resolver{ImportsDirectory: t.TempDir()}
+	v := newVolume(t, resolver.ImportsDirectory, "east", s.files(canary))
 	config, _, err := resolver.ServiceAccountImportConfigAndNamespace()
 	must(t, err)
 	for _, e := range edit {
@@ -180,7 +180,7 @@ func TestOneStateIsReadEvenWhileItIsReplaced(t *testing.T) {
 func TestANewlineIsNoPartOfTheToken(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
 	must(t, os.WriteFile(path, []byte("one\n"), 0o600))
-	if token, err := newTokenFile(path, "").current(); err != nil || token != "one" {
+	if token, err := (&tokenSource{path: path}).current(); err != nil || token != "one" {
 		t.Errorf("got %q, %v", token, err)
 	}
 }

@@ -14,9 +14,9 @@ type volume struct {
 	states    int
 }
 
-func newVolume(t *testing.T, mountDirectory, name string, files map[string]string) *volume {
+func newVolume(t *testing.T, importsDirectory, name string, files map[string]string) *volume {
 	t.Helper()
-	v := &volume{t: t, directory: filepath.Join(mountDirectory, name)}
+	v := &volume{t: t, directory: filepath.Join(importsDirectory, name)}
 	v.replace(files)
 	for _, file := range []string{"server", "namespace", "ca.crt", "token"} {
 		must(t, os.Symlink(filepath.Join("..data", file), filepath.Join(v.directory, file)))
