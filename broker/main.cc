@@ -25,13 +25,6 @@ int Fail(const absl::Status& status) {
   return 1;
 }
 
-LogLevel ParseLogLevel(const std::string& name) {
-  if (name == "debug") return LogLevel::kDebug;
-  if (name == "warn") return LogLevel::kWarn;
-  if (name == "error") return LogLevel::kError;
-  return LogLevel::kInfo;
-}
-
 // Blocked in every thread, so that sigwait in one of them receives them.
 sigset_t BlockStopSignals() {
   sigset_t signals;
@@ -48,7 +41,7 @@ sigset_t BlockStopSignals() {
 int main(int argc, char** argv) {
   broker::Options options;
   if (const std::optional<int> status = broker::ParseOptions(argc, argv, options)) return *status;
-  k8s::SetLogLevel(ParseLogLevel(options.log_level));
+  k8s::SetLogLevel(k8s::ParseLogLevel(options.log_level));
   const sigset_t stop_signals = BlockStopSignals();
   const k8s::Environment environment = k8s::Environment::OfThisProcess();
 

@@ -22,8 +22,7 @@ absl::StatusOr<k8s::SecretString> BuildExecCredential(const k8s::SecretString& t
   const k8s::JsonObject credential{
       {"apiVersion", "client.authentication.k8s.io/v1"},
       {"kind", "ExecCredential"},
-      {"status",
-       k8s::JsonObject{{"expirationTimestamp", k8s::ToRfc3339(expiration)}, {"token", token.Reveal()}}}};
+      {"status", k8s::JsonObject{{"expirationTimestamp", k8s::ToRfc3339(expiration)}, {"token", token.Reveal()}}}};
   k8s::SecretString line(boost::json::serialize(credential) + "\n");
   if (line.size() > kMaxLineBytes) {
     return absl::InvalidArgumentError(

@@ -45,6 +45,13 @@ void Log(LogLevel level, std::string_view message, LogFields fields) {
   WriteLine(STDERR_FILENO, {{"time", Timestamp()}, {"level", Name(level)}, {"message", message}}, fields);
 }
 
+LogLevel ParseLogLevel(std::string_view name) {
+  for (const LogLevel level : {LogLevel::kDebug, LogLevel::kWarn, LogLevel::kError}) {
+    if (name == Name(level)) return level;
+  }
+  return LogLevel::kInfo;
+}
+
 void SetLogLevel(LogLevel level) {
   min_level.store(level, std::memory_order_relaxed);
 }

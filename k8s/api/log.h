@@ -17,6 +17,9 @@ using LogFields = std::initializer_list<std::pair<std::string_view, std::string>
 // never mix. There is no overload for a SecretString.
 void Log(LogLevel level, std::string_view message, LogFields fields = {});
 
+// "debug", "info", "warn" or "error"; anything else is kInfo.
+LogLevel ParseLogLevel(std::string_view name);
+
 // Lines below `level` are dropped; kInfo at start. Thread-safe.
 void SetLogLevel(LogLevel level);
 

@@ -5,6 +5,7 @@
 #include <absl/strings/str_cat.h>
 #include <openssl/sha.h>
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -19,11 +20,6 @@ constexpr size_t kVersionBytes = 8;
 
 void SetTimestamp(absl::Time time, google::protobuf::Timestamp& message) {
   message.set_seconds(absl::ToUnixSeconds(time));  // claims have whole seconds
-}
-
-void SetDuration(absl::Duration duration, google::protobuf::Duration& message) {
-  message.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
-  message.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration)));
 }
 
 std::string Sha256(std::string_view text) {
@@ -77,6 +73,53 @@ void FillConfig(const RemoteConfig& config, absl::Duration age, const std::strin
     message.set_state(age >= StaleAge(token) ? mcsa::v1::Config::STALE : mcsa::v1::Config::FRESH);
   }
   if (message.state() != mcsa::v1::Config::FRESH) message.set_state_reason(why);
+}
+
+void SetDuration(absl::Duration duration, google::protobuf::Duration& message) {
+  message.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
+  message.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration)));
+}
+
+absl::StatusOr<RemoteConfig> ParseConfig(const mcsa::v1::Config& message) {
+  RemoteConfig config{
+      .import_name = message.name(),
+      .cluster_name = message.cluster_name(),
+      .cluster = {
+          .server = message.server(), .ca_bundle = message.ca_bundle(), .namespace_name = message.namespace_()}};
+  BoundToken& token = config.token;
+  token.token = SecretString(message.token());
+  token.issued_at = absl::FromUnixSeconds(message.issued_at().seconds());
+  token.expires_at = absl::FromUnixSeconds(message.expires_at().seconds());
+  token.lifetime = token.expires_at - token.issued_at;
+  token.token_id = message.token_id();
+  token.audiences.assign(message.audiences().begin(), message.audiences().end());
+  if (config.cluster.server.empty()) return absl::InvalidArgumentError("there is no server");
+  if (token.lifetime <= absl::ZeroDuration()) return absl::InvalidArgumentError("the token has no life");
+  return config;
+}
+
+absl::Duration TokenAgeOf(const mcsa::v1::Config& message, const BoundToken& token, absl::Time now) {
+  absl::Duration age = now - token.issued_at;
+  if (message.has_expires_in()) {
+    age = token.lifetime - absl::Seconds(message.expires_in().seconds()) -
+          absl::Nanoseconds(message.expires_in().nanos());
+  }
+  return std::clamp(age, absl::ZeroDuration(), token.lifetime);
+}
+
+absl::Status ToStatus(const std::string& import_name, const mcsa::v1::ImportError& error) {
+  using mcsa::v1::ImportError;
+  const std::string text = absl::StrCat(import_name, ": ", error.reason(), ": ", error.message());
+  switch (error.code()) {
+    case ImportError::NOT_FOUND:
+      return absl::NotFoundError(text);
+    case ImportError::REVOKED:
+      return absl::FailedPreconditionError(text);
+    case ImportError::NOT_ALLOWED:
+      return absl::PermissionDeniedError(text);
+    default:
+      return absl::UnavailableError(text);
+  }
 }
 
 std::string ConfigVersion(const RemoteConfig& config) {

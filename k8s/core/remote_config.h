@@ -1,6 +1,7 @@
 #ifndef K8S_CORE_REMOTE_CONFIG_H_
 #define K8S_CORE_REMOTE_CONFIG_H_
 
+#include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
@@ -34,6 +35,18 @@ absl::Duration StaleAge(const BoundToken& token);
 // The wire's form of it for a token of this age, by which its state goes; without the token once that is over. `why`
 // becomes the state's reason unless it is fresh; a sentence.
 void FillConfig(const RemoteConfig& config, absl::Duration age, const std::string& why, mcsa::v1::Config& message);
+
+// Reads what FillConfig wrote. The token is empty when it was over. INVALID_ARGUMENT: no server, or no life.
+absl::StatusOr<RemoteConfig> ParseConfig(const mcsa::v1::Config& message);
+
+// How old the token is that `message` carries. Counted from `expires_in`, which holds whatever the clocks say; without
+// it from `now`, our wall clock. Never negative, and at most the token's lifetime.
+absl::Duration TokenAgeOf(const mcsa::v1::Config& message, const BoundToken& token, absl::Time now);
+
+void SetDuration(absl::Duration duration, google::protobuf::Duration& message);
+
+// What GetConfig fails with when `error` is all there is to say of an import.
+absl::Status ToStatus(const std::string& import_name, const mcsa::v1::ImportError& error);
 
 // Config.version: a hash of cluster and token, hence the same wherever these are.
 std::string ConfigVersion(const RemoteConfig& config);
