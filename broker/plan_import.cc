@@ -16,8 +16,9 @@ constexpr char kRevoked[] = "Revoked";
 // The broker's own credential outlives a month without the broker, and is renewed daily.
 constexpr absl::Duration kOwnLifetime = absl::Hours(30 * 24);
 constexpr absl::Duration kOwnRefreshAge = absl::Hours(24);
-// How soon a namespace that is not served is looked at again: its RoleBinding announces itself to nobody.
-constexpr absl::Duration kNotServedRetry = absl::Seconds(30);
+// How soon to look again for what announces itself to nobody: the RoleBinding of a namespace that is not served, a
+// source's credential that its admin hands over.
+constexpr absl::Duration kUnannouncedRetry = absl::Seconds(30);
 
 std::string AccountText(const k8s::ImportSpec& spec) {
   return absl::StrCat("ServiceAccount ", spec.namespace_name, "/", spec.name, " in cluster ", spec.cluster_name);
@@ -44,11 +45,23 @@ bool RenewRequested(const Observed& observed) {
          request->second != observed.import.status.renew_requested_at;
 }
 
-// Whether the held token is for what the import asks today.
-bool IsForTheSpec(const Observed& observed) {
+// Whether the held token is of the account that the import names today. The first token of a source's credential comes
+// from kubemcsa, which writes no status.
+bool IsOfTheAccount(const Observed& observed) {
   const k8s::ServiceAccountImport& import = observed.import;
   return observed.token->subject == k8s::ServiceAccountUser(import.spec.namespace_name, import.spec.name) &&
-         import.status.observed_generation == import.meta.generation;
+         (observed.is_source_credential || import.status.cluster_name == import.spec.cluster_name);
+}
+
+// Whether the held token is the one that was written there. A token without an id is not judged.
+bool IsAsWritten(const Observed& observed) {
+  const std::string& written = observed.import.status.token_id;
+  return written.empty() || (observed.token && observed.token->token_id == written);
+}
+
+// Whether it is all that the import asks for today: audiences and life too.
+bool IsForTheSpec(const Observed& observed) {
+  return IsOfTheAccount(observed) && observed.import.status.observed_generation == observed.import.meta.generation;
 }
 
 bool IsOfAnOlderAccount(const Observed& observed) {
@@ -81,6 +94,7 @@ void ForgetToken(k8s::ImportStatus& status) {
   status.next_renewal_at.clear();
   status.token_id.clear();
   status.account_uid.clear();
+  status.cluster_name.clear();
 }
 
 // Whether every key of ours is there as it should be. Keys that somebody added are his.
@@ -119,12 +133,18 @@ Plan Withdraw(const Observed& observed, const std::string& reason, const std::st
   return plan;
 }
 
-// A token is wanted but cannot be had now. The held one serves on to its true end.
+// A token is wanted but cannot be had now. The held one serves on to its true end, even if the import asks for another
+// life or audience by now; the generation that was obeyed stays the old one then.
 Plan Unavailable(const Observed& observed, const std::string& reason, const std::string& message) {
-  if (!IsAlive(observed) || !IsForTheSpec(observed) || IsOfAnOlderAccount(observed)) {
-    return Withdraw(observed, reason, message, "");
+  if (!IsAlive(observed) || !IsOfTheAccount(observed) || IsOfAnOlderAccount(observed)) {
+    Plan plan = Withdraw(observed, reason, message, "");
+    // Nobody but the broker uses its own credential, and only with it can another be had: it is not given up because a
+    // clock says that it has ended.
+    if (observed.is_source_credential) plan.action = Plan::Action::kNone;
+    return plan;
   }
   Plan plan = StartPlan(observed);
+  plan.status.observed_generation = observed.import.status.observed_generation;
   const absl::Duration left = observed.token->lifetime - observed.token_age;
   SetReady(plan, observed, true, "TokenIssued", absl::StrCat("Token in use until its end; renewal waits: ", message));
   plan.requeue_after = left;
@@ -138,6 +158,7 @@ void DescribeToken(Plan& plan, const Observed& observed, const k8s::BoundToken& 
   status.expires_at = k8s::ToRfc3339(token.expires_at);
   status.token_id = token.token_id;
   status.account_uid = token.account_uid;
+  status.cluster_name = observed.import.spec.cluster_name;
   plan.requeue_after = std::max(RefreshAgeOf(observed, token) - age, absl::Seconds(1));
   k8s::RemoveCondition(status, kRevoked);
 }
@@ -178,12 +199,15 @@ Plan PlanImport(const Observed& observed) {
       return Unavailable(observed, "UnknownSourceCluster",
                          absl::StrCat("No source cluster is registered as ", spec.cluster_name,
                                       "; run: kubemcsa bootstrap <this cluster> ", spec.cluster_name));
-    case SourceView::State::kUnusable:
+    case SourceView::State::kUnusable: {
       // The broker's own credential renews with what it has, and only with that.
-      return Unavailable(
+      Plan plan = Unavailable(
           observed, "SourceCredentialInvalid",
           absl::StrCat("The broker's credential for cluster ", spec.cluster_name, " is of no use (",
                        observed.source.error, "); run: kubemcsa bootstrap <this cluster> ", spec.cluster_name));
+      if (observed.is_source_credential) plan.requeue_after = kUnannouncedRetry;
+      return plan;
+    }
     case SourceView::State::kUnreachable:
       return Unavailable(observed, "SourceUnreachable",
                          absl::StrCat("Cluster ", spec.cluster_name, " at ", observed.source.server,
@@ -192,8 +216,8 @@ Plan PlanImport(const Observed& observed) {
       break;
   }
 
-  if (!IsAlive(observed) || !IsForTheSpec(observed) || IsOfAnOlderAccount(observed) || RenewRequested(observed) ||
-      observed.token_age >= RefreshAgeOf(observed, *observed.token)) {
+  if (!IsAlive(observed) || !IsForTheSpec(observed) || !IsAsWritten(observed) || IsOfAnOlderAccount(observed) ||
+      RenewRequested(observed) || observed.token_age >= RefreshAgeOf(observed, *observed.token)) {
     Plan plan = StartPlan(observed);
     plan.action = Plan::Action::kMint;
     plan.lifetime = observed.is_source_credential ? kOwnLifetime : spec.expiration;
@@ -274,6 +298,11 @@ Plan PlanAfterMint(const Observed& observed, const absl::StatusOr<k8s::BoundToke
     plan.events.push_back({.warning = true,
                            .reason = "SecretRestored",
                            .note = "The Secret was deleted by somebody and was made again with a new token"});
+  } else if (observed.secret && !IsAsWritten(observed)) {
+    plan.events.push_back({.warning = true,
+                           .reason = "SecretRestored",
+                           .note = absl::StrCat("The token in Secret ", observed.secret->meta.name,
+                                                " was changed by somebody and was replaced by a new one")});
   }
   plan.events.push_back(
       {.warning = false,
@@ -291,7 +320,7 @@ Plan PlanAfterSecretError(const Observed& observed, const absl::Status& error) {
                           " create rolebinding service-account-import-controller-secrets",
                           " --clusterrole=service-account-import-controller-secrets --serviceaccount=",
                           k8s::kBrokerNamespace, ":", k8s::kBrokerName));
-    plan.requeue_after = kNotServedRetry;
+    plan.requeue_after = kUnannouncedRetry;
     return plan;
   }
   // An error of our own API server changes nothing for the user; it is logged and tried again.

@@ -106,6 +106,44 @@ TEST(PlanImportTest, ADeadTokenOfAnUnreachableSourceIsRemoved) {
   EXPECT_EQ(Ready(plan).reason, "SourceUnreachable");
 }
 
+TEST(PlanImportTest, AChangedLifeOrAudienceWaitsForAnUnreachableSourceAndIsNotForgotten) {
+  Observed observed = ReadyImport();
+  observed.import.meta.generation = 2;
+  observed.source.state = SourceView::State::kUnreachable;
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(plan.action, Plan::Action::kNone);
+  EXPECT_TRUE(Ready(plan).status);
+  observed.import.status = plan.status;
+  observed.source.state = SourceView::State::kReady;
+  EXPECT_EQ(PlanImport(observed).action, Plan::Action::kMint);
+}
+
+TEST(PlanImportTest, ATokenOfAnotherClusterOrAccountDoesNotServeOn) {
+  for (const auto& change : {+[](k8s::ImportSpec& spec) { spec.cluster_name = "cluster3"; },
+                             +[](k8s::ImportSpec& spec) { spec.name = "other"; }}) {
+    Observed observed = ReadyImport();
+    change(observed.import.spec);
+    observed.import.meta.generation = 2;
+    observed.account = {.state = AccountView::State::kNotWatched};
+    observed.source.state = SourceView::State::kUnreachable;
+    EXPECT_EQ(PlanImport(observed).action, Plan::Action::kRevoke);
+  }
+}
+
+// kubemcsa writes the first one, and no status. Without it the broker could never ask for another.
+TEST(PlanImportTest, TheFirstCredentialOfASourceOutlastsThatItsSourceIsDown) {
+  Observed observed = ReadyImport();
+  observed.is_source_credential = true;
+  observed.import.status = {};
+  observed.source.state = SourceView::State::kUnreachable;
+  EXPECT_EQ(PlanImport(observed).action, Plan::Action::kNone);
+  EXPECT_EQ(PlanAfterMint(observed, absl::UnavailableError("connection refused")).action, Plan::Action::kNone);
+  observed.token_age = absl::Hours(2);
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(plan.action, Plan::Action::kNone);
+  EXPECT_FALSE(Ready(plan).status);
+}
+
 TEST(PlanImportTest, AWithdrawnPolicyRevokesAtOnce) {
   Observed observed = ReadyImport();
   observed.policy = {.allowed = false, .reason = "there is none"};
@@ -162,6 +200,18 @@ TEST(PlanImportTest, AnEditedSecretIsRestoredWithTheSameToken) {
   EXPECT_EQ(plan.action, Plan::Action::kRewrite);
   EXPECT_TRUE(plan.secret_data.at(k8s::kTokenKey) == observed.token->token);
   EXPECT_THAT(plan.events, Contains(Field(&Event::reason, "SecretRestored")));
+}
+
+TEST(PlanImportTest, ATokenThatSomebodyPutThereIsReplacedWithAnEvent) {
+  Observed garbled = ReadyImport();
+  garbled.token.reset();
+  Observed swapped = ReadyImport();
+  swapped.token = Token("JTI=another", "account-uid");
+  for (const Observed& observed : {garbled, swapped}) {
+    EXPECT_EQ(PlanImport(observed).action, Plan::Action::kMint);
+    EXPECT_THAT(PlanAfterMint(observed, Token("JTI=2", "account-uid")).events,
+                Contains(Field(&Event::reason, "SecretRestored")));
+  }
 }
 
 TEST(PlanImportTest, AKeyThatSomebodyAddedIsLeft) {

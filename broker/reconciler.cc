@@ -81,9 +81,7 @@ absl::StatusOr<Observed> Reconciler::Gather(const k8s::ServiceAccountImport& imp
       GatherSecret(observed, written);
   }
   if (!observed.secret_access.ok() && !absl::IsPermissionDenied(observed.secret_access)) return observed.secret_access;
-  if (observed.is_source_credential) {
-    RegisterSource(observed, observed.secret ? observed.secret->data : std::map<std::string, k8s::SecretString>());
-  }
+  if (observed.is_source_credential) RegisterSource(observed, SourceCredential(observed));
   if (AwaitsSource(import)) return absl::UnavailableError("its source is not registered yet");
   GatherSource(observed, written);
 
@@ -159,8 +157,8 @@ void Reconciler::GatherSource(Observed& observed, const std::optional<Written>& 
     return;
   if (written && now - written->reviewed_at < kReviewInterval) return;
   const absl::Status review = (*source)->Review(observed.token->token);
-  // A refused token is as good as none: the TokenRequest that follows tells why.
-  if (absl::IsUnauthenticated(review)) observed.token.reset();
+  // A refused token is as good as dead: the TokenRequest that follows tells why.
+  if (absl::IsUnauthenticated(review)) observed.token_age = observed.token->lifetime;
   if (review.ok()) UpdateWritten(observed.import, [&](Written& record) { record.reviewed_at = now; });
 }
 
@@ -241,7 +239,11 @@ absl::Status Reconciler::ApplySecret(const Observed& observed, const Plan& plan)
   }
   if (!written.ok()) return written.status();
   const std::string version = k8s::StringAt(*written, {"metadata", "resourceVersion"});
-  UpdateWritten(observed.import, [&](Written& record) { record.secret_version = version; });
+  // The token's id at once: should the status not be written, the token is not taken for another's.
+  UpdateWritten(observed.import, [&](Written& record) {
+    record.secret_version = version;
+    record.status.token_id = plan.status.token_id;
+  });
   if (observed.is_source_credential && plan.action == Plan::Action::kRewrite)
     RegisterSource(observed, plan.secret_data);
   const std::vector<std::string>& before = observed.import.status.secret_names;
@@ -264,6 +266,15 @@ void Reconciler::DeletePredecessorSecrets(const k8s::ServiceAccountImport& impor
     k8s::Log(k8s::LogLevel::kInfo, "deleted a Secret of the predecessor",
              {{"import", k8s::ToString(meta.key())}, {"secret", secret.name}, {"error", Text(deleted)}});
   }
+}
+
+// What the broker reaches a source with: its own Secret, or before it has one that a source's admin handed over, the
+// output of kubemcsa export under the name of the source.
+std::map<std::string, k8s::SecretString> Reconciler::SourceCredential(const Observed& observed) const {
+  if (observed.secret && observed.secret->data.contains(k8s::kTokenKey)) return observed.secret->data;
+  const absl::StatusOr<k8s::Json> handed_over = deps_.target.Get(k8s::kSecrets, observed.import.meta.key());
+  if (handed_over.ok()) return k8s::ParseSecretData(*handed_over);
+  return observed.secret ? observed.secret->data : std::map<std::string, k8s::SecretString>();
 }
 
 void Reconciler::RegisterSource(const Observed& observed, const std::map<std::string, k8s::SecretString>& data) {

@@ -76,6 +76,7 @@ class Reconciler {
   absl::Status Apply(const Observed& observed, Plan& plan);
   absl::Status ApplySecret(const Observed& observed, const Plan& plan);
   void DeletePredecessorSecrets(const k8s::ServiceAccountImport& import);
+  std::map<std::string, k8s::SecretString> SourceCredential(const Observed& observed) const;
   void RegisterSource(const Observed& observed, const std::map<std::string, k8s::SecretString>& data);
 
   std::optional<Written> FindWritten(const std::string& uid) const;

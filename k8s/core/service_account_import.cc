@@ -30,6 +30,7 @@ ImportStatus ParseStatus(const Json& object) {
   status.next_renewal_at = StringAt(object, {"status", "nextRenewalAt"});
   status.token_id = StringAt(object, {"status", "tokenId"});
   status.account_uid = StringAt(object, {"status", "accountUid"});
+  status.cluster_name = StringAt(object, {"status", "clusterName"});
   status.renew_requested_at = StringAt(object, {"status", "renewRequestedAt"});
   return status;
 }
@@ -110,6 +111,7 @@ Json BuildImportStatus(const ObjectMeta& meta, const ImportStatus& status) {
   PutUnlessEmpty(fields, "nextRenewalAt", status.next_renewal_at);
   PutUnlessEmpty(fields, "tokenId", status.token_id);
   PutUnlessEmpty(fields, "accountUid", status.account_uid);
+  PutUnlessEmpty(fields, "clusterName", status.cluster_name);
   PutUnlessEmpty(fields, "renewRequestedAt", status.renew_requested_at);
   return JsonObject{
       {"apiVersion", kApiVersion},

@@ -48,6 +48,7 @@ struct ImportStatus {
   std::string next_renewal_at;  // RFC 3339, our clock
   std::string token_id;
   std::string account_uid;
+  std::string cluster_name;        // the source that issued the token; "" without one
   std::string renew_requested_at;  // the value of the annotation that was last obeyed
 
   friend bool operator==(const ImportStatus&, const ImportStatus&) = default;
