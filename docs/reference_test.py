@@ -82,7 +82,8 @@ class ReferenceTest(unittest.TestCase):
     def test_every_reason_and_event(self):
         page = "serviceaccountimport.md"
         documented = set(first_cells(page, "Reasons of the condition Ready")) | set(first_cells(page, "Events"))
-        literals = set(re.findall(r'"((?:[A-Z][a-z]+){2,}|Revoked)"', read("broker/plan_import.cc")))
+        code = read("broker/plan_import.h") + read("broker/plan_import.cc")
+        literals = set(re.findall(r'"((?:[A-Z][a-z]+){2,}|Revoked)"', code))
         self.assertEqual(documented, literals)
 
     def test_every_metric(self):
