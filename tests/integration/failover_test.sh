@@ -1,18 +1,15 @@
 #!/bin/bash
 # kind: cluster
-# Two brokers with a Lease of 2 s; whichever leads is killed -9 while imports come and go, 5 times (FAILOVER_KILLS) at
-# moments drawn from a seed (FAILOVER_SEED). At the end there is one Secret for each import, and none besides.
+# Two brokers with a Lease of 2 s; whichever leads is killed -9 while imports come, go and renew, 5 times (FAILOVER_KILLS)
+# at moments drawn from a seed (FAILOVER_SEED). At the end there is one Secret for each import, and none besides.
 set -uo pipefail
 . tests/integration/lib.sh
+. tests/integration/api_server.sh
 
 kills=${FAILOVER_KILLS-5} imports=${FAILOVER_IMPORTS-100}
 RANDOM=${FAILOVER_SEED-7}
 lease_seconds=2
-install_broker
-k2 apply -f k8s/manifests/samples/account.yaml >/dev/null
-server2=$(k2 config view --minify -o jsonpath='{.clusters[0].cluster.server}')
-kubemcsa bootstrap cluster1 cluster2 --source-server="$server2" 2>/dev/null
-broker_kubeconfig
+connect_clusters
 start_broker
 start_broker
 
@@ -34,24 +31,32 @@ held() { k1 get secret -l app.kubernetes.io/managed-by=multicluster-service-acco
 import json, sys
 print(*sorted(s["metadata"]["ownerReferences"][0]["uid"] for s in json.load(sys.stdin)["items"] if "token" in s["data"]), sep="\n")'; }
 same_sets() { diff <(wanted) <(held); }
+all_renewed() { [[ $(k1 get sai -o jsonpath='{range .items[*]}{.status.renewRequestedAt}{"\n"}{end}' | sort -u) == "$1" ]]; }
 
-part=$((imports / kills)) killed=0 in_flight=0
-for ((kill = 0; kill < kills; kill++)); do
-  eventually "a replica leads before kill $((kill + 1))" 20 is_led
-  some_imports $((kill * part + 1)) $((kill * part + part)) | k1 apply -f - >/dev/null &
-  applying=$!
-  ((kill == 0)) || k1 delete sai "import-$((kill * part - RANDOM % part))" --wait=false >/dev/null
-  sleep "0.$((RANDOM % 1000 + 1000))"
+# An import that goes with each kill is made beforehand.
+some_imports 1 $((imports + kills)) | k1 apply -f - >/dev/null
+killed=0 in_flight=0
+server=$(api_server_pid "$MCSA_CLUSTERS_DIR/cluster2")
+for ((kill = 1; kill <= kills; kill++)); do
+  eventually "a replica leads before kill $kill" 20 is_led
+  k1 delete sai "import-$((imports + kill))" --wait=false >/dev/null
+  k1 annotate sai --all --overwrite multicluster.admiralty.io/renew-requested-at="kill-$kill" >/dev/null &
+  changing=$!
+  sleep "0.$((RANDOM % 700 + 200))"
   victim=$(leader_pid)
+  # The source holds its answers for a moment, so that what is in flight can be told from what is not.
+  kill -STOP "$server"
+  sleep 0.05
+  requests_in_flight "$victim" "$server" && in_flight=$((in_flight + 1))
   kill -9 "$victim" && killed=$((killed + 1))
+  kill -CONT "$server"
   wait "$victim" 2>/dev/null
-  # What was asked of the source and not yet written as a Secret when it died.
-  same_sets >/dev/null || in_flight=$((in_flight + 1))
-  wait "$applying"
+  wait "$changing"
   start_broker
 done
-echo "# $killed kills, $in_flight of them with imports under way" >&2
+echo "# $killed kills, $in_flight of them with a TokenRequest in flight" >&2
 check "as many kills as asked" test "$killed" = "$kills"
-check "most of them met imports under way" test $((in_flight * 10)) -ge $((kills * 6))
+check "most of them met a TokenRequest in flight" test $((in_flight * 10)) -ge $((kills * 6))
 eventually "each import has one Secret, and there is none besides" 60 same_sets
-check "there are as many as were not deleted" test "$(wanted | wc -l)" = $((part * kills - kills + 1))
+check "there are as many as were not deleted" test "$(wanted | wc -l)" = "$imports"
+eventually "each renewal that was asked for has been done" 30 all_renewed "kill-$kills"

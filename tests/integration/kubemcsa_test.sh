@@ -16,6 +16,14 @@ fails_with() {
   echo "status $got: $output"
   [[ $got == "$status" && $output == *"$text"* ]]
 }
+# Not by a signal, and in a sentence or two.
+fails_in_words() {
+  local output status
+  output=$("$@" 2>&1)
+  status=$?
+  echo "status $status: ${output:0:300}"
+  ((status > 0 && status < 4)) && [[ ${#output} -gt 20 && ${#output} -lt 400 ]]
+}
 minted() { [[ $("$@" 2>&1) == ey*.*.* ]]; }
 # Its policy informer takes a moment.
 fence_has() { eventually "$1" 10 "${@:2}"; }
@@ -91,6 +99,42 @@ kubemcsa export pod-lister --context=cluster2 -o kubeconfig >"$work/lister" 2>/d
 check "-o kubeconfig is one that works" kubectl --kubeconfig "$work/lister" get pods
 check "a missing account is named" fails_with 1 "nobody" kubemcsa export nobody --context=cluster2
 
+# --- ways to log in and to get there
+kubeconfig2() { k2 config view --minify --flatten >"$1" && kubectl --kubeconfig "$1" config unset users >/dev/null; }
+cat >"$work/plugin" <<PLUGIN
+#!/bin/sh
+echo '{"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1", "status": {"token": "$(k2 create token admin)"}}'
+PLUGIN
+chmod +x "$work/plugin"
+kubeconfig2 "$work/exec"
+kubectl --kubeconfig "$work/exec" config set-credentials admin@cluster2 --exec-command="$work/plugin" --exec-api-version=client.authentication.k8s.io/v1 >/dev/null
+sed -i "s#command: .*plugin#command: ./plugin#" "$work/exec"
+check "an exec plugin beside the kubeconfig logs in" eval 'kubemcsa export pod-lister --kubeconfig="$work/exec" | grep -q token'
+start_helper python3 tests/integration/connect_proxy.py "$work/proxy.port" >"$work/proxied"
+eventually "a proxy runs" 10 test -s "$work/proxy.port"
+k2 config view --minify --flatten >"$work/proxy"
+kubectl --kubeconfig "$work/proxy" config set-cluster cluster2 --proxy-url="http://127.0.0.1:$(<"$work/proxy.port")" >/dev/null
+check "proxy-url leads through it" eval 'kubemcsa export pod-lister --kubeconfig="$work/proxy" | grep -q token && grep -q CONNECT "$work/proxied"'
+kubeconfig2 "$work/token-file"
+k2 create token admin >"$work/admin-token"
+kubectl --kubeconfig "$work/token-file" config set users.admin@cluster2.tokenFile admin-token >/dev/null
+check "a token file beside the kubeconfig too" eval 'kubemcsa export pod-lister --kubeconfig="$work/token-file" | grep -q token'
+for broken in 'users: [' '[]' 'contexts: [{name: x}]' "$(head -c 2000000 /dev/zero | tr '\0' x)"; do
+  printf %s "$broken" >"$work/broken"
+  check "a malformed kubeconfig (${broken:0:12}) is an error in words" fails_in_words kubemcsa status --kubeconfig="$work/broken"
+done
+
+# --- status, renew, version
+check "status lists the source" eval '[[ $(kubemcsa status --context cluster1 -o json | jq -r ".[0] | .kind + \" \" + .name") == "source multicluster-service-account/cluster2" ]]'
+check "and exits with 1 while nobody serves it" fails_with 1 "does one run?" kubemcsa status --context cluster1
+check "status of a cluster without our CRDs says so" fails_with 1 "not installed" kubemcsa status --context cluster2
+check "renewing what is not there is an error" fails_with 1 "nothing" kubemcsa renew nothing --context cluster1
+check "renewing without a broker ends, and asks for one" fails_with 3 "does one run?" \
+  kubemcsa renew cluster2 --context cluster1 -n multicluster-service-account --timeout=1
+check "version" eval '[[ $(kubemcsa version) == "$(mcsa-broker --version)" ]]'
+check "each command shows an example" eval 'for command in bootstrap unbootstrap allow deny renew export status; do
+  kubemcsa $command --help | grep -q "^Example: kubemcsa $command" || { echo "$command"; exit 1; }; done'
+
 # --- one static file
 mkdir "$work/root"
 cp "$(command -v kubemcsa)" /etc/resolv.conf "$work/root/"
@@ -100,6 +144,14 @@ if ((UID == 0)); then
 else
   echo "SKIP it runs in an empty chroot: needs root"
 fi
+
+# --- another audience, another CA
+check "--audience lets tokens be for one more" bootstrap --audience=vault
+fence_has "then they may" minted mint pod-lister --audience=vault
+check "--source-ca names the CA that the broker shall trust" bootstrap --audience=vault --source-ca=/etc/ssl/certs/ca-certificates.crt
+check "and it is what the broker gets" eval 'k1 -n multicluster-service-account get secret -o jsonpath="{.items[0].data.ca\.crt}" |
+  base64 -d | cmp - /etc/ssl/certs/ca-certificates.crt'
+check "a --source-ca that is not there is named" fails_with 1 "/nowhere" bootstrap --source-ca=/nowhere
 
 # --- without the fence
 k2 delete validatingadmissionpolicy,validatingadmissionpolicybinding --all >/dev/null

@@ -4,8 +4,8 @@ k1() { kubectl --context cluster1 "$@"; }
 k2() { kubectl --context cluster2 "$@"; }
 
 work=$(mktemp -d)
-broker_pids=()
-trap 'stop_brokers; rm -rf "$work"' EXIT
+broker_pids=() helper_pids=()
+trap 'stop_brokers; stop_helpers; rm -rf "$work"' EXIT
 
 # check NAME COMMAND...: passes if the command succeeds.
 check() {
@@ -52,6 +52,27 @@ start_broker() {
   broker_pids+=($!)
 }
 
+# connect_clusters: all that a broker needs to import cluster2's default/pod-lister into cluster1.
+connect_clusters() {
+  install_broker
+  k2 apply -f k8s/manifests/samples/account.yaml >/dev/null
+  server2=$(k2 config view --minify -o jsonpath='{.clusters[0].cluster.server}')
+  kubemcsa bootstrap cluster1 cluster2 --source-server="$server2" 2>"$work/bootstrap" ||
+    { echo "FAIL bootstrap: $(<"$work/bootstrap")"; exit 1; }
+  broker_kubeconfig
+}
+
+# start_helper COMMAND...: runs a program in the background, in a process group of its own, until the script ends.
+start_helper() {
+  setsid "$@" &
+  helper_pids+=($!)
+}
+stop_helpers() {
+  local pid
+  for pid in "${helper_pids[@]}"; do kill -KILL -- "-$pid" 2>/dev/null; wait "$pid" 2>/dev/null; done
+  helper_pids=()
+}
+
 stop_brokers() {
   local pid
   for pid in "${broker_pids[@]}"; do kill "$pid" 2>/dev/null || true; done
@@ -70,8 +91,32 @@ spec: {clusterName: cluster2, namespace: default, name: pod-lister${3:+, $3}}
 YAML
 }
 
+# clone_source NAME SERVER: registers a source that has cluster2's credential and another address.
+clone_source() {
+  local name=$1 server=$2 own=multicluster-service-account uid secret
+  k1 -n $own create -f - >/dev/null <<YAML
+apiVersion: multicluster.admiralty.io/v1alpha1
+kind: ServiceAccountImport
+metadata: {name: $name, namespace: $own, labels: {multicluster.admiralty.io/source-cluster: "true"}}
+spec: {clusterName: $name, namespace: $own, name: cluster1}
+YAML
+  uid=$(k1 -n $own get sai "$name" -o jsonpath='{.metadata.uid}')
+  secret=$name-token-$(printf %s "$uid" | sha256sum | cut -c1-10)
+  k1 -n $own get secret "$(secret_of cluster2 $own)" -o json |
+    jq --arg name "$name" --arg uid "$uid" --arg secret "$secret" --arg server "$(printf %s "$server" | base64 -w0)" '
+      .data |= {"ca.crt", namespace, token, server: $server} |
+      .metadata = {name: $secret, labels: .metadata.labels, ownerReferences: [
+        {apiVersion: "multicluster.admiralty.io/v1alpha1", kind: "ServiceAccountImport", name: $name, uid: $uid}]}' |
+    k1 -n $own create -f - >/dev/null
+}
+
 condition() { k1 -n "${3-default}" get sai "$1" -o jsonpath="{.status.conditions[?(@.type==\"$2\")].reason}"; }
-has_reason() { [[ $(condition "$1" Ready "${3-default}") == "$2" ]]; }
+has_reason() {
+  local reason
+  reason=$(condition "$1" Ready "${3-default}")
+  echo "Ready has reason \"$reason\""
+  [[ $reason == "$2" ]]
+}
 is_revoked() { [[ $(condition "$1" Revoked) == "$2" ]]; }
 secret_of() { k1 -n "${2-default}" get sai "$1" -o jsonpath='{.status.secrets[*].name}'; }
 secret_keys() { k1 -n "${2-default}" get secret "$(secret_of "$1" "${2-default}")" -o json | python3 -c 'import json,sys; print(*sorted(json.load(sys.stdin).get("data", {})))'; }

@@ -23,6 +23,16 @@ check "the leader's metrics count it" says 'mcsa_imports{ready="true"}' metrics
 check "kubectl get shows cluster, account, reason and end" says "TokenIssued" k1 get sai -A
 check "kubectl describe tells what happened" says "Token JTI=" k1 describe sai $sai
 check "kubemcsa status finds all well" kubemcsa status --context cluster1
+
+# --- the way between the clusters is cut: packets are dropped
+check "cut" tools/clusters cut cluster1 cluster2
+import cut-off
+eventually "an import meets silence, and says so" 40 has_reason cut-off SourceUnreachable
+check "one that has its token keeps it" has_reason $sai TokenIssued
+check "heal" tools/clusters heal
+eventually "and the import is ready" 30 has_reason cut-off TokenIssued
+
+# --- the leader is gone
 first=$(leader)
 check "the leader is deleted" broker delete pod "$first" --grace-period=0 --force
 k1 -n default patch sai $sai --type=merge -p '{"spec":{"expirationSeconds":900}}' >/dev/null

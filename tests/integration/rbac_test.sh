@@ -6,11 +6,7 @@ set -uo pipefail
 . tests/integration/lib.sh
 
 controller=system:serviceaccount:multicluster-service-account:service-account-import-controller
-install_broker
-k2 apply -f k8s/manifests/samples/account.yaml >/dev/null
-server2=$(k2 config view --minify -o jsonpath='{.clusters[0].cluster.server}')
-kubemcsa bootstrap cluster1 cluster2 --source-server="$server2" 2>/dev/null
-broker_kubeconfig
+connect_clusters
 
 # A whole life of an import of the predecessor, seen from outside. Fails, and says where, if any part of it does.
 works() {
