@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Writes a container image as an OCI layout in a tar: no daemon, no registry, no clock. Same input, same bytes.
 
-  oci_layout.py OUT.tar --name localhost/x:1 --entrypoint /bin/x [--env K=V]... SOURCE[:MODE]=/path/in/image...
+  oci_layout.py OUT.tar --name x:1 --entrypoint /bin/x [--env K=V]... [--label K=V]... SOURCE[:MODE]=/path/in/image...
 
-The image has one gzip layer; it holds the files, their folders and /tmp (1777), all owned by root.
+The image has one gzip layer; it holds the files, their folders and /tmp (1777), all owned by root. Labels stand in the
+config and, for registries that read only that, as annotations of the manifest.
 """
 
 import argparse
@@ -21,11 +22,11 @@ def tar_entry(name, kind=tarfile.REGTYPE, mode=0o644, size=0):
     return entry  # TarInfo's own defaults are time 0, user 0 and group 0
 
 
-def tar_of(files):
+def tar_of(files, folders=()):
     """files: path without leading slash -> (content, mode). Folders come before what is in them."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        folders = {"tmp"} if any(path.startswith("bin/") for path in files) else set()
+        folders = set(folders)
         for path in files:
             while path := os.path.dirname(path):
                 folders.add(path)
@@ -50,6 +51,7 @@ def main():
     parser.add_argument("--name", required=True)
     parser.add_argument("--entrypoint", required=True)
     parser.add_argument("--env", action="append", default=[])
+    parser.add_argument("--label", action="append", default=[])
     parser.add_argument("--user", default="65532:65532")
     parser.add_argument("--arch", default="amd64")
     parser.add_argument("files", nargs="+", metavar="SOURCE[:MODE]=/path")
@@ -61,9 +63,10 @@ def main():
         source, _, mode = source.partition(":")
         with open(source, "rb") as file:
             files[path.lstrip("/")] = (file.read(), int(mode or "644", 8))
-    plain = tar_of(files)
+    plain = tar_of(files, folders=["tmp"])
     layer = gzip.compress(plain, 9, mtime=0)
 
+    labels = dict(label.split("=", 1) for label in args.label)
     blobs = {}
 
     def add_blob(content, media_type):
@@ -74,7 +77,13 @@ def main():
         "architecture": args.arch,
         "os": "linux",
         "created": "1970-01-01T00:00:00Z",
-        "config": {"Entrypoint": [args.entrypoint], "Env": ["PATH=/bin"] + args.env, "User": args.user, "WorkingDir": "/"},
+        "config": {
+            "Entrypoint": [args.entrypoint],
+            "Env": ["PATH=/"] + args.env,
+            "Labels": labels,
+            "User": args.user,
+            "WorkingDir": "/",
+        },
         "rootfs": {"type": "layers", "diff_ids": [digest(plain)]},
     }
     manifest = {
@@ -82,6 +91,7 @@ def main():
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": add_blob(to_json(config), "config.v1+json"),
         "layers": [add_blob(layer, "layer.v1.tar+gzip")],
+        "annotations": labels,
     }
     entry = add_blob(to_json(manifest), "manifest.v1+json")
     # The first name is for containerd's import, the second for skopeo and others.
