@@ -75,6 +75,7 @@ Broker::Broker(const k8s::Client& target, const Options& options, k8s::Environme
           [](const k8s::ObjectKey& key, const absl::Status& status) { LogBadObject(key, status); }),
       reconciler_({.target = target,
                    .own_namespace = options_.own_namespace,
+                   .source_imports = options_.source_imports,
                    .imports = imports_.store(),
                    .policies = policies_.store(),
                    .namespaces = namespaces_.store(),
@@ -154,8 +155,10 @@ void Broker::OnImport(const k8s::ObjectKey& key, const ImportPointer& before, co
     }
     if (after != nullptr) imports_of_account_[account_of(*after)].insert(key);
   }
-  const bool was_source = before != nullptr && IsSourceCredential(*before, options_.own_namespace);
-  const bool is_source = after != nullptr && IsSourceCredential(*after, options_.own_namespace);
+  const bool was_source =
+      before != nullptr && IsSourceCredential(*before, options_.own_namespace, options_.source_imports);
+  const bool is_source =
+      after != nullptr && IsSourceCredential(*after, options_.own_namespace, options_.source_imports);
   if (was_source && !is_source) {
     sources_.Remove(before->spec.cluster_name);
     metrics_.RemoveSource(before->spec.cluster_name);

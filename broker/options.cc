@@ -1,8 +1,12 @@
 #include "broker/options.h"
 
+#include <absl/strings/ascii.h>
+#include <absl/strings/str_split.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
 
 #include "k8s/core/names.h"
 #include "k8s/core/version.h"
@@ -34,6 +38,12 @@ std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
                  "context whose imports are served; default the current one");
   app.add_option("--namespace", options.own_namespace, "the broker's own namespace, of its Lease and sources")
       ->capture_default_str();
+  std::string source_imports;
+  // Empty too: what a pod without the annotation has.
+  app.add_option("--source-imports", source_imports,
+                 "comma list of imports in --namespace that are sources even without the label: the predecessor's\n"
+                 "annotation on the broker's own pod")
+      ->expected(0, 1);
   app.add_option("--identity", options.identity, "name of this replica in the Lease; default host name and process id");
   app.add_option("--metrics-address", options.metrics_address,
                  "host:port of /metrics, /healthz and /readyz; default none");
@@ -54,6 +64,12 @@ std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
   options.lease.lease_duration = absl::Seconds(lease_seconds);
   options.lease.renew_deadline = options.lease.lease_duration * 2 / 3;
   options.lease.retry_period = options.lease.lease_duration * 2 / 15;
+  const std::vector<std::string> listed = absl::StrSplit(source_imports, ',');
+  for (const std::string& name : listed) {
+    if (const absl::string_view trimmed = absl::StripAsciiWhitespace(name); !trimmed.empty()) {
+      options.source_imports.emplace(trimmed);
+    }
+  }
   if (options.identity.empty()) options.identity = HostName() + "_" + std::to_string(getpid());
   return std::nullopt;
 }

@@ -2,6 +2,7 @@
 #define BROKER_OPTIONS_H_
 
 #include <optional>
+#include <set>
 #include <string>
 
 #include "k8s/core/lease.h"
@@ -13,8 +14,9 @@ struct Options {
   std::string target_context;  // empty: the current one
   bool in_cluster = false;
   std::string own_namespace;
-  std::string identity;         // names this replica in the Lease
-  std::string metrics_address;  // empty: no endpoints
+  std::set<std::string> source_imports;  // imports in own_namespace that are sources without the label
+  std::string identity;                  // names this replica in the Lease
+  std::string metrics_address;           // empty: no endpoints
   std::string log_level;
   k8s::LeaseTiming lease;
 };

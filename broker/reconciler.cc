@@ -27,9 +27,11 @@ std::string Text(const absl::Status& status) {
 
 }  // namespace
 
-bool IsSourceCredential(const k8s::ServiceAccountImport& import, const std::string& own_namespace) {
+bool IsSourceCredential(const k8s::ServiceAccountImport& import, const std::string& own_namespace,
+                        const std::set<std::string>& listed) {
   const auto label = import.meta.labels.find(k8s::kSourceClusterLabel);
-  return import.meta.namespace_name == own_namespace && label != import.meta.labels.end() && label->second == "true";
+  const bool labelled = label != import.meta.labels.end() && label->second == "true";
+  return import.meta.namespace_name == own_namespace && (labelled || listed.contains(import.meta.name));
 }
 
 Requeue Reconciler::Reconcile(const k8s::ObjectKey& key) {
@@ -66,7 +68,7 @@ Requeue Reconciler::Reconcile(const k8s::ObjectKey& key) {
 absl::StatusOr<Observed> Reconciler::Gather(const k8s::ServiceAccountImport& import) {
   Observed observed{.import = import};
   observed.now = deps_.clock.Now();
-  observed.is_source_credential = IsSourceCredential(import, deps_.own_namespace);
+  observed.is_source_credential = IsSourceCredential(import, deps_.own_namespace, deps_.source_imports);
   const std::optional<Written> written = FindWritten(import.meta.uid);
   if (written) observed.import.status = written->status;
 
@@ -108,7 +110,7 @@ bool Reconciler::AwaitsSource(const k8s::ServiceAccountImport& import) const {
   if (!absl::IsNotFound(deps_.sources.Find(import.spec.cluster_name).status())) return false;
   const auto others = deps_.imports.List(deps_.own_namespace);
   return std::any_of(others.begin(), others.end(), [&](const auto& other) {
-    return IsSourceCredential(*other, deps_.own_namespace) && !other->meta.being_deleted &&
+    return IsSourceCredential(*other, deps_.own_namespace, deps_.source_imports) && !other->meta.being_deleted &&
            other->spec.cluster_name == import.spec.cluster_name;
   });
 }

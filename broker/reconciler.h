@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "broker/metrics.h"
@@ -26,6 +27,7 @@ namespace broker {
 struct ReconcilerDeps {
   const k8s::Client& target;
   const std::string& own_namespace;
+  const std::set<std::string>& source_imports;  // as in Options
   const k8s::InformerStore<k8s::ServiceAccountImport>& imports;
   const k8s::InformerStore<k8s::ImportPolicy>& policies;
   const k8s::InformerStore<k8s::ObjectMeta>& namespaces;
@@ -88,8 +90,9 @@ class Reconciler {
   std::map<k8s::ObjectKey, std::string> uids_;  // guarded by mu_; to forget deleted imports
 };
 
-// Whether the import is the broker's own credential for a source.
-bool IsSourceCredential(const k8s::ServiceAccountImport& import, const std::string& own_namespace);
+// Whether the import is the broker's own credential for a source: in its namespace, and labelled or named in `listed`.
+bool IsSourceCredential(const k8s::ServiceAccountImport& import, const std::string& own_namespace,
+                        const std::set<std::string>& listed);
 
 }  // namespace broker
 
