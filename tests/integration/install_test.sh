@@ -1,0 +1,88 @@
+#!/bin/bash
+# kind: cluster
+# The manifests: install.yaml is the kustomize base, applying it twice changes nothing, and applying it over what the
+# predecessor left on a cluster takes that over.
+set -uo pipefail
+. tests/integration/lib.sh
+
+fixtures=tests/testdata/predecessor
+install_yaml=.bazel/bin/k8s/manifests/install.yaml
+bazel build //k8s/manifests:install >/dev/null 2>&1
+
+same_objects() {
+  kubectl kustomize k8s/manifests >"$work/base.yaml" && python3 - "$work/base.yaml" $install_yaml <<'PY'
+import sys, yaml
+
+def objects(path):
+    found = {}
+    for o in yaml.safe_load_all(open(path)):
+        if o:
+            key = o["apiVersion"], o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]
+            assert key not in found, f"twice: {key}"
+            found[key] = o
+    return found
+
+base, install = map(objects, sys.argv[1:])
+assert base.keys() == install.keys(), f"only in one of them: {base.keys() ^ install.keys()}"
+different = [key for key in base if base[key] != install[key]]
+sys.exit(f"different: {different}" if different else 0)
+PY
+}
+# All that install.yaml names, each with the two numbers that a write changes.
+versions() {
+  k1 get -f $install_yaml -o json | python3 -c '
+import json, sys
+for o in json.load(sys.stdin)["items"]:
+    m = o["metadata"]
+    if o["kind"] in ("Deployment", "PodDisruptionBudget", "CustomResourceDefinition"):  # controllers write their status
+        print(o["kind"], m["name"], m.get("generation"))
+    else:
+        print(o["kind"], m.get("namespace"), m["name"], m["resourceVersion"])' | sort
+}
+field() { k1 -n multicluster-service-account get deployment service-account-import-controller -o jsonpath="{$1}"; }
+secret_verbs() { k1 auth can-i --list --as=system:serviceaccount:multicluster-service-account:service-account-import-controller "$@" | grep -w secrets; }
+
+check "install.yaml is the kustomize base" same_objects
+for overlay in k8s/overlays/*/; do check "$overlay renders" kubectl kustomize "$overlay"; done
+check "an overlay that serves every namespace" says ClusterRoleBinding sh -c 'kubectl kustomize k8s/overlays/cluster-wide | grep -B3 -A9 "name: service-account-import-controller-secrets"'
+check "one without Secret verbs outside our namespace" refused says -secrets kubectl kustomize k8s/overlays/broker-delivery
+
+# --- what the predecessor's v0.6.1 and its bootstrap leave behind
+k1 apply -f $fixtures/install.yaml >/dev/null 2>"$work/errors" || cat "$work/errors"
+k1 wait --for=condition=Established crd/serviceaccountimports.multicluster.admiralty.io --timeout=30s >/dev/null
+k1 create -f $fixtures/imports.yaml >/dev/null
+uid=$(k1 get sai old-import -o jsonpath='{.metadata.uid}')
+sed "s/UID/$uid/" $fixtures/secrets.yaml | k1 create -f - >/dev/null
+k1 -n multicluster-service-account patch deployment service-account-import-controller --type=merge -p \
+  '{"spec":{"template":{"metadata":{"annotations":{"multicluster.admiralty.io/service-account-import.name":"cluster2,cluster2"}}}}}' >/dev/null
+deployment_uid=$(field .metadata.uid)
+
+check "install.yaml applies over it" k1 apply -f $install_yaml
+check "the Deployment is the same object" test "$(field .metadata.uid)" = "$deployment_uid"
+check "with one container, ours" test "$(field '.spec.template.spec.containers[*].image')" = "multicluster-service-account/broker:$(sed -n 's/.*kVersion.. = "\(.*\)".*/\1/p' k8s/core/version.h)"
+check "two replicas" test "$(field .spec.replicas)" = 2
+check "its list of sources is still there" test "$(field '.spec.template.metadata.annotations.multicluster\.admiralty\.io/service-account-import\.name')" = cluster2,cluster2
+check "the old imports are still there" test "$(k1 get sai -A -o name | wc -l)" = 2
+check "with their status" test "$(k1 get sai old-import -o jsonpath='{.status.secrets[0].name}')" = old-import-token-abcde
+check "and their Secrets" k1 get secret old-import-token-abcde
+check "no right on all Secrets is left" refused secret_verbs -n kube-system
+check "Secrets of default are within its rights" secret_verbs -n default
+
+# kubectl always sends a patch of a PodDisruptionBudget, whose selector it replaces as a whole; nothing comes of it.
+changed_by() { k1 apply "$@" | grep -vE ' unchanged$|^poddisruptionbudget'; }
+versions >"$work/before"
+check "applying it again finds nothing to change" refused changed_by -f $install_yaml
+check "nor does apply -k" refused changed_by -k k8s/manifests
+versions >"$work/after"
+check "and nothing was written" diff "$work/before" "$work/after"
+check "the API server would admit the pods as restricted" refused says "would violate" k1 label --overwrite --dry-run=server namespace multicluster-service-account pod-security.kubernetes.io/enforce=restricted
+
+# --- the broker on what is there: a source that only the predecessor's annotation names
+k2 apply -f k8s/manifests/samples/account.yaml >/dev/null
+kubemcsa bootstrap cluster1 cluster2 --source-server="$(k2 config view --minify -o jsonpath='{.clusters[0].cluster.server}')" 2>/dev/null
+k1 -n multicluster-service-account label sai cluster2 multicluster.admiralty.io/source-cluster- >/dev/null
+broker_kubeconfig
+start_broker --source-imports=" cluster2,, cluster2"
+eventually "the annotation's list makes it one" 20 has_reason old-import TokenIssued
+old_secret_is_gone() { ! k1 get secret old-import-token-abcde; }
+eventually "and the predecessor's Secret goes once ours is ready" 10 old_secret_is_gone
