@@ -137,6 +137,7 @@ TEST(PlanImportTest, TheFirstCredentialOfASourceOutlastsThatItsSourceIsDown) {
   observed.import.status = {};
   observed.source.state = SourceView::State::kUnreachable;
   EXPECT_EQ(PlanImport(observed).action, Plan::Action::kNone);
+  EXPECT_TRUE(Ready(PlanImport(observed)).status);
   EXPECT_EQ(PlanAfterMint(observed, absl::UnavailableError("connection refused")).action, Plan::Action::kNone);
   observed.token_age = absl::Hours(2);
   const Plan plan = PlanImport(observed);

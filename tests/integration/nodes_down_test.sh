@@ -6,11 +6,11 @@ set -uo pipefail
 
 export MCSA_CLUSTERS_DIR=$work/others
 trap 'tools/clusters down 2>/dev/null; rm -rf "$work"' EXIT
-# One "kind name" a line. Left out is what changes by itself.
+# One "kind name" a line. Left out is what changes by itself, and other programs' namespaces.
 machine() {
   ps -eo args= | grep -F -e "$work/others" -e containerd-shim | grep -v -e grep -e "^ps " | sed 's/^/process /'
   sed 's/^/mount /; s/ [^ ]* [^ ]*$//' /proc/self/mounts
-  lsns -t net -n -o NS | sed 's/^/network /'
+  lsns -t net -n -o NS,COMMAND | grep -E 'hub\.sh|cluster\.sh|testcluster|containerd|/pause|/coredns' | sed 's/^ *\([0-9]*\).*/network \1/'
   ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/link \1/'
   find /sys/fs/cgroup -type d -path '*/testcluster*/only*' | sed 's/^/cgroup /'
   sysctl -a 2>/dev/null | grep -E '^(vm\.|kernel\.panic|net\.ipv4\.(ip_forward|conf\.(all|default)))' | sed 's/^/sysctl /'
