@@ -1,0 +1,53 @@
+#!/bin/bash
+# kind: build
+# The images that we ship: what is in them, and that another checkout, elsewhere and with nothing cached, builds the same.
+set -uo pipefail
+. tests/integration/lib.sh
+
+max_bytes=$((12 << 20))
+tools/images -o json >"$work/images.json"
+check "there are images" test "$(jq length "$work/images.json")" -ge 5
+
+# Prints what is wrong with an archive.
+flaws() {
+  python3 - "$@" <<'PY'
+import gzip, io, json, re, sys, tarfile
+
+archive, name, digest, limit = sys.argv[1:]
+tar = tarfile.open(archive)
+blob = lambda d: tar.extractfile("blobs/" + d.replace(":", "/")).read()
+index = json.load(tar.extractfile("index.json"))["manifests"]
+assert len(index) == 1, "more than one manifest"
+assert index[0]["digest"] == digest
+manifest = json.loads(blob(digest))
+config = json.loads(blob(manifest["config"]["digest"]))
+labels = config["config"]["Labels"]
+assert re.fullmatch(r"\d+:\d+", config["config"]["User"]), "the user is not numeric"
+for label in "title", "version", "description", "licenses":
+    assert labels.get("org.opencontainers.image." + label), f"no label {label}"
+assert labels["org.opencontainers.image.version"] == name.partition(":")[2], "label and tag differ"
+layers = [blob(layer["digest"]) for layer in manifest["layers"]]
+assert sum(map(len, layers)) <= int(limit), "too large"
+for layer in layers:
+    for file in tarfile.open(fileobj=io.BytesIO(gzip.decompress(layer))):
+        known = "etc", "etc/ssl", "etc/ssl/certs", "etc/ssl/certs/ca-certificates.crt", "tmp"
+        assert file.name in known or re.fullmatch(r"mcsa-[a-z]+|kubemcsa|(multicluster|generic)-client", file.name), file.name
+        assert not (file.mode & 0o6000), f"{file.name} is setuid"
+PY
+}
+while read -r archive name digest; do
+  check "$name: one static program, labels, a numeric user, no shell" flaws "$archive" "$name" "$digest" "$max_bytes"
+done < <(jq -r '.[] | "\(.archive) \(.name) \(.digest)"' "$work/images.json")
+
+# A clone with what is not committed yet, another home, so that Bazel finds neither cache nor settings.
+git clone -q . "$work/elsewhere"
+git diff HEAD --binary | git -C "$work/elsewhere" apply --allow-empty
+build_elsewhere() {
+  cd "$work/elsewhere" && HOME=$work/home DEBIAN_SOURCE_CACHE=${DEBIAN_SOURCE_CACHE-$HOME/.cache/debian-source} \
+    bash -c 'tools/images -o json >../elsewhere.json; status=$?; bazel shutdown; exit $status'
+}
+mkdir -p "$work/home"
+check "another checkout builds" build_elsewhere
+digests() { jq -r '.[] | "\(.name) \(.digest)"' "$1"; }
+check "and its images have the same digests" diff <(digests "$work/images.json") <(digests "$work/elsewhere.json")
+chmod -R u+w "$work/home"
