@@ -1,13 +1,14 @@
 #!/bin/bash
 # Builds the images, brings them where the cluster finds them, and applies the manifests.
 #
-#   bazel run //k8s:install -- --context C [--registry R] [--namespaces A,B] [--overlay DIR] [--print]
+#   bazel run //k8s:install -- --context C [--registry R] [--namespaces A,B] [--overlay DIR] [--wait SECONDS] [--print]
 #
 #   --context C          the target, a context of your kubeconfig
 #   --registry R         push the images to R/multicluster-service-account/... (credentials: skopeo login); without it they
 #                        are loaded into the node of the clusters that tools/clusters started, where C must be the first
 #   --namespaces A,B     let the broker keep Secrets in these namespaces too
 #   --overlay DIR        apply this kustomization instead of k8s/manifests: k8s/overlays/cluster-wide, or one of your own
+#   --wait SECONDS       wait so long for the pods to be ready, 120 without it; 0 does not wait
 #   --print              neither push nor apply, print the manifest
 #
 # Twice is fine: what has not changed is left alone.
@@ -20,23 +21,25 @@ die() {
   exit 1
 }
 say() { echo "$*" >&2; }
-usage() { sed -n 's/^# \{0,1\}//; 2,14p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n 's/^# \{0,1\}//; 2,15p' "${BASH_SOURCE[0]}"; }
 
-context='' registry='' namespaces=() overlay=$root/k8s/manifests print=''
+context='' registry='' namespaces=() overlay=$root/k8s/manifests seconds=120 print=''
 while (($#)); do
   case $1 in
     --context) context=${2-} && shift ;;
     --registry) registry=${2-} && shift ;;
     --namespaces) IFS=, read -ra namespaces <<<"${2-}" && shift ;;
     --overlay) overlay=$(cd "${BUILD_WORKING_DIRECTORY:-$PWD}" && readlink -f -- "${2-}") && shift ;;
+    --wait) seconds=${2-} && shift ;;
     --print) print=1 ;;
-    --context=* | --registry=* | --namespaces=* | --overlay=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" && continue ;;
+    --context=* | --registry=* | --namespaces=* | --overlay=* | --wait=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" && continue ;;
     -h | --help) usage && exit ;;
     *) usage >&2 && exit 2 ;;
   esac
   shift
 done
 [[ -n $context ]] || { usage >&2 && exit 2; }
+[[ $seconds =~ ^[0-9]+$ ]] || die "--wait wants seconds"
 [[ -e $overlay/kustomization.yaml ]] || die "$overlay holds no kustomization.yaml"
 command -v kubectl >/dev/null || [[ -z $registry ]] || die "kubectl is not on PATH"
 
@@ -127,7 +130,8 @@ say "applying to $context"
 "${kubectl[@]}" --context "$context" apply -f - <"$work/install.yaml" >"$work/applied" || die "kubectl apply failed"
 grep -v ' unchanged$' "$work/applied" >&2 || say "nothing has changed"
 for namespace in multicluster-service-account multicluster-service-account-webhook; do
-  "${kubectl[@]}" --context "$context" -n "$namespace" rollout status deployment --timeout=120s </dev/null >/dev/null ||
-    die "the pods of $namespace are not ready after 120 s: kubectl --context $context -n $namespace describe pods"
+  ((seconds)) || break
+  "${kubectl[@]}" --context "$context" -n "$namespace" rollout status deployment --timeout="${seconds}s" </dev/null >/dev/null ||
+    die "the pods of $namespace are not ready after $seconds s: kubectl --context $context -n $namespace describe pods"
 done
 say "installed; connect a source with: kubemcsa bootstrap $context SOURCE_CONTEXT"

@@ -86,3 +86,29 @@ start_broker --source-imports=" cluster2,, cluster2"
 eventually "the annotation's list makes it one" 20 has_reason old-import TokenIssued
 old_secret_is_gone() { ! k1 get secret old-import-token-abcde; }
 eventually "and the predecessor's Secret goes once ours is ready" 10 old_secret_is_gone
+stop_brokers
+
+# --- one command: push to a registry and apply from it
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+cat >"$work/registry.yaml" <<YAML
+{version: 0.1, storage: {filesystem: {rootdirectory: $work/registry}}, http: {addr: "127.0.0.1:$port"}}
+YAML
+docker-registry serve "$work/registry.yaml" >"$work/registry.log" 2>&1 &
+broker_pids+=($!)
+registry=127.0.0.1:$port
+eventually "a registry listens" 10 curl -fsS "http://$registry/v2/"
+install_with() { k8s/install.sh --context cluster1 --registry "$registry" --wait 0 "$@"; }
+check "a namespace that is not there is an error" says "create namespace team-a" install_with --namespaces team-a
+k1 create namespace team-a >/dev/null
+check "the command pushes and applies" install_with --namespaces=team-a
+pushed() {
+  local name digest
+  while read -r name digest; do
+    [[ $(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$registry/$name") == "$digest" ]] || { echo "$name"; return 1; }
+  done < <(tools/images -o json | jq -r '.[] | "\(.name) \(.digest)"')
+}
+check "every image is in the registry, with its digest" pushed
+check "the Deployment names it by the digest" says "$registry/multicluster-service-account/broker@sha256:" field '.spec.template.spec.containers[*].image'
+check "the broker may keep Secrets in the namespace" secret_verbs -n team-a
+check "the same command again changes nothing" refused says configured bash -c "k8s/install.sh --context cluster1 --registry $registry --wait 0 --namespaces team-a 2>&1 | grep -v ^poddisruptionbudget"
+check "an overlay of one's own is taken" says ClusterRoleBinding sh -c "k8s/install.sh --context cluster1 --registry $registry --overlay k8s/overlays/cluster-wide --print | grep -A9 'kind: ClusterRoleBinding' | grep -B9 controller-secrets"
