@@ -5,7 +5,7 @@
 #include <absl/time/time.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +27,7 @@ constexpr mode_t kDirectoryMode = 0755;
 constexpr mode_t kFileMode = 0644;
 // Readers are between resolving ..data and opening the file for microseconds, or for as long as they are not scheduled.
 constexpr size_t kSparedFolders = 3;
+constexpr size_t kCopyBytes = 1 << 20;
 constexpr char kData[] = "..data";
 constexpr char kNewData[] = "..data_tmp";
 
@@ -160,6 +161,22 @@ absl::Status WriteFile(const std::string& path, std::string_view content, mode_t
   if (absl::Status status = Create(spare, content, mode); !status.ok()) return status;
   if (rename(spare.c_str(), path.c_str()) == 0) return absl::OkStatus();
   return Failed("replace", path, errno);
+}
+
+absl::Status CopyFile(const std::string& from, const std::string& to, mode_t mode) {
+  if (absl::Status status = MakeDirectories(fs::path(to).parent_path()); !status.ok()) return status;
+  const int source = open(from.c_str(), O_RDONLY | O_CLOEXEC);
+  if (source < 0) return absl::NotFoundError(Failed("open", from, errno).message());
+  const std::string spare = absl::StrCat(to, ".tmp");
+  unlink(spare.c_str());
+  absl::Status status = Create(spare, "", mode);
+  const int copy = status.ok() ? open(spare.c_str(), O_WRONLY | O_CLOEXEC) : -1;
+  ssize_t sent = status.ok() ? 1 : 0;
+  while (sent > 0) sent = sendfile(copy, source, nullptr, kCopyBytes);
+  if (sent < 0 || (status.ok() && rename(spare.c_str(), to.c_str()) != 0)) status = Failed("write", to, errno);
+  if (copy >= 0) close(copy);
+  close(source);
+  return status;
 }
 
 absl::Status MakeDirectories(const std::string& directory) {

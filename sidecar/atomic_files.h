@@ -31,6 +31,9 @@ absl::Status WriteFiles(const std::string& directory, const Files& files);
 // Replaces one file in one step; nothing is written when it has that content already. Errors as WriteFiles.
 absl::Status WriteFile(const std::string& path, std::string_view content, mode_t mode);
 
+// Replaces `to` by a copy of `from` in one step, without holding it in memory. Errors as WriteFiles; NOT_FOUND, `from`.
+absl::Status CopyFile(const std::string& from, const std::string& to, mode_t mode);
+
 // Makes `directory` with its parents, each 0755 whatever the umask. Errors as WriteFiles.
 absl::Status MakeDirectories(const std::string& directory);
 

@@ -138,6 +138,15 @@ TEST_F(AtomicFilesTest, ReplacesOneFileAndLeavesAnEqualOne) {
   EXPECT_EQ(k8s::ReadFile(path)->Reveal(), "two");
 }
 
+TEST_F(AtomicFilesTest, CopiesAProgramOverAnOlderOne) {
+  ASSERT_TRUE(WriteFile(root_ + "/from", std::string(3 << 20, 'x'), 0644).ok());
+  ASSERT_TRUE(WriteFile(root_ + "/bin/to", "old", 0644).ok());
+  ASSERT_TRUE(CopyFile(root_ + "/from", root_ + "/bin/to", 0755).ok());
+  EXPECT_EQ(k8s::ReadFile(root_ + "/bin/to")->size(), 3u << 20);
+  EXPECT_EQ(ModeOf(root_ + "/bin/to"), 0755u);
+  EXPECT_TRUE(absl::IsNotFound(CopyFile(root_ + "/none", root_ + "/bin/to", 0755)));
+}
+
 TEST_F(AtomicFilesTest, TwoReadersNeverSeeAPartOfAFile) {
   constexpr int kReads = 500'000;
   const std::string tokens[] = {std::string(900, 'a'), std::string(1100, 'b')};

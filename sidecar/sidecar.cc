@@ -13,7 +13,6 @@
 
 #include "k8s/api/log.h"
 #include "k8s/api/mounted_import.h"
-#include "k8s/api/read_file.h"
 #include "k8s/core/build_kubeconfig.h"
 #include "k8s/core/names.h"
 #include "sidecar/atomic_files.h"
@@ -112,8 +111,7 @@ absl::Status Sidecar::Run(int stop_signals) {
       if (file == *listener) {
         Accept(*listener);
       } else if (file == wake_up_) {
-        ReadMail();
-        changed = true;
+        changed |= ReadMail();
       } else if (file == mounts_->file()) {
         mounts_->Drain();
         ReadMounts();
@@ -182,7 +180,8 @@ void Sidecar::ReadMounts() {
   }
 }
 
-void Sidecar::ReadMail() {
+// Whether that changed what is to be served.
+bool Sidecar::ReadMail() {
   eventfd_t ignored = 0;
   eventfd_read(wake_up_, &ignored);
   Mail mail;
@@ -206,8 +205,9 @@ void Sidecar::ReadMail() {
       }
     }
   }
-  if (!mail.down) return;
+  if (!mail.down) return true;
   const std::string error(mail.down->message());
+  const bool changed = connection_.up || !mail.messages.empty() || error != connection_.error;
   if (connection_.up) {
     connection_ = {.up = false, .since = Now(), .error = error};
     ReadMounts();  // what they said meanwhile was left aside
@@ -219,6 +219,7 @@ void Sidecar::ReadMail() {
         {{"code", absl::StatusCodeToString(mail.down->code())}, {"error", error}});
     logged_error_ = error;
   }
+  return changed;
 }
 
 void Sidecar::Publish() {
@@ -245,16 +246,21 @@ void Sidecar::WriteOut() {
   std::vector<k8s::KubeconfigEntry> entries;
   absl::Status status;
   for (const ImportView& view : views_) {
-    if (const std::optional<FileContents> files = BuildFiles(view, now)) {
-      status.Update(WriteFiles(ImportDirectory(options_, view.name), *files));
+    const std::optional<FileContents> files = BuildFiles(view, now);
+    FileContents& written = written_[view.name];
+    if (files && (written.empty() || *files != written)) {
+      const absl::Status shown = WriteFiles(ImportDirectory(options_, view.name), *files);
+      written = shown.ok() ? *files : FileContents();
+      status.Update(shown);
     }
     if (std::optional<k8s::KubeconfigEntry> entry = BuildEntry(view, PluginPath(options_))) {
       entries.push_back(*std::move(entry));
     }
   }
-  if (!options_.plugin.empty()) {
-    const absl::StatusOr<k8s::SecretString> program = k8s::ReadFile(options_.plugin);
-    status.Update(program.ok() ? WriteFile(PluginPath(options_), program->Reveal(), kPluginMode) : program.status());
+  if (!options_.plugin.empty() && !plugin_copied_) {
+    const absl::Status copied = CopyFile(options_.plugin, PluginPath(options_), kPluginMode);
+    plugin_copied_ = copied.ok();
+    status.Update(copied);
   }
   status.Update(
       WriteFile(JoinPath(options_.directory, "kubeconfig"), k8s::BuildKubeconfig(entries).Reveal(), kKubeconfigMode));

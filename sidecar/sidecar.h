@@ -4,6 +4,7 @@
 #include <absl/status/status.h>
 #include <absl/time/time.h>
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -42,7 +43,7 @@ class Sidecar {
   void Prepare();
   void StartStream();
   void ReadMounts();
-  void ReadMail();
+  bool ReadMail();
   void Publish();
   void WriteOut();
   std::vector<ConfigServer::Import> Serve() const;
@@ -60,6 +61,8 @@ class Sidecar {
   std::optional<DirectoryWatch> mounts_;
   std::unique_ptr<ConfigServer> server_;
   size_t connections_ = 0;
+  std::map<std::string, FileContents> written_;  // by import; empty: unknown, or a withdrawn one's
+  bool plugin_copied_ = false;
   std::optional<absl::Duration> write_again_at_;   // monotonic, after an error
   std::optional<absl::Duration> startup_ends_at_;  // monotonic
   std::vector<std::string> logged_;                // the state of each import that was logged last

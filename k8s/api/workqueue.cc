@@ -63,9 +63,7 @@ void Workqueue::Done(const ObjectKey& key) {
     std::lock_guard lock(mu_);
     const auto done = in_work_.find(key);
     if (done == in_work_.end()) return;
-    const auto lane = lanes_.find(done->second);
-    --lane->second.in_work;
-    DropIfUnusedLocked(lane);
+    --lanes_[done->second].in_work;
     in_work_.erase(done);
     if (auto again = again_.extract(key)) AddLocked(key, again.mapped().lane, again.mapped().due);
   }
@@ -92,6 +90,7 @@ size_t Workqueue::lanes() const {
 }
 
 void Workqueue::AddLocked(const ObjectKey& key, const std::string& lane, absl::Duration due) {
+  lanes_[lane];
   if (in_work_.contains(key)) {
     const auto [again, inserted] = again_.try_emplace(key, Waiting{due, lane});
     if (!inserted) again->second = {std::min(again->second.due, due), lane};
@@ -108,14 +107,8 @@ void Workqueue::AddLocked(const ObjectKey& key, const std::string& lane, absl::D
 void Workqueue::RemoveLocked(const ObjectKey& key) {
   const auto waiting = waiting_.find(key);
   if (waiting == waiting_.end()) return;
-  const auto lane = lanes_.find(waiting->second.lane);
-  lane->second.waiting.erase({waiting->second.due, key});
-  DropIfUnusedLocked(lane);
+  lanes_[waiting->second.lane].waiting.erase({waiting->second.due, key});
   waiting_.erase(waiting);
-}
-
-void Workqueue::DropIfUnusedLocked(std::map<std::string, Lane>::iterator lane) {
-  if (lane->second.waiting.empty() && lane->second.in_work == 0) lanes_.erase(lane);
 }
 
 std::optional<Workqueue::Item> Workqueue::TakeLocked(absl::Duration now, absl::Duration& next_due) {
@@ -131,10 +124,10 @@ std::optional<Workqueue::Item> Workqueue::TakeLocked(absl::Duration now, absl::D
       continue;
     }
     Item item{key, name};
-    ++lane.in_work;  // first, so that the lane is not taken for unused
-    RemoveLocked(item.key);
-    in_work_[item.key] = item.lane;
-    last_lane_ = item.lane;
+    RemoveLocked(key);
+    in_work_[item.key] = name;
+    ++lane.in_work;
+    last_lane_ = name;
     return item;
   }
   return std::nullopt;

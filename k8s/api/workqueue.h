@@ -65,7 +65,7 @@ class Workqueue {
   void Poke() { wake_.notify_all(); }
 
   size_t depth() const;  // keys that wait, due or not
-  size_t lanes() const;  // in which keys wait or are worked on
+  size_t lanes() const;  // that were ever used
 
  private:
   struct Waiting {
@@ -79,7 +79,6 @@ class Workqueue {
 
   void AddLocked(const ObjectKey& key, const std::string& lane, absl::Duration due);
   void RemoveLocked(const ObjectKey& key);
-  void DropIfUnusedLocked(std::map<std::string, Lane>::iterator lane);
   std::optional<Item> TakeLocked(absl::Duration now, absl::Duration& next_due);
 
   const Clock& clock_;

@@ -54,17 +54,6 @@ TEST(WorkqueueTest, AFullLaneDoesNotHoldUpAnother) {
   EXPECT_EQ(queue.Get()->key, Key("a2"));
 }
 
-TEST(WorkqueueTest, ALaneWithoutKeysIsForgotten) {
-  Workqueue queue(SystemClock());
-  queue.Add(Key("a"), "a");
-  queue.Add(Key("b"), "b");
-  queue.Get();
-  queue.Remove(Key("b"));
-  EXPECT_EQ(queue.lanes(), 1);
-  queue.Done(Key("a"));
-  EXPECT_EQ(queue.lanes(), 0);
-}
-
 TEST(WorkqueueTest, LanesTakeTurns) {
   Workqueue queue(SystemClock());
   for (const char* name : {"a1", "a2", "a3"}) queue.Add(Key(name), "a");

@@ -127,19 +127,14 @@ func (c *cluster) stop() {
 	}
 }
 
-var handedOut sync.Map // ports, as keys
-
 // freePort returns a port of host that nothing listens on, below those that the kernel hands out by itself: one of those
-// could be taken before its program listens. It returns none twice.
+// could be taken before its program listens.
 func freePort(host string) (int, error) {
 	// A process that is being started has our listener open until its exec.
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	for range 100 {
 		port := 10000 + rand.IntN(20000)
-		if _, taken := handedOut.LoadOrStore(port, true); taken {
-			continue
-		}
 		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 		if err == nil {
 			return port, listener.Close()
