@@ -80,7 +80,8 @@ resources:
 YAML
   ((${#namespaces[@]} == 0)) || echo "  - namespaces.yaml"
   if [[ -n $registry ]]; then
-    echo "images:"
+    cp "$root/k8s/manifests/image-fields.yaml" "$work"
+    printf '%s\n' "configurations: [image-fields.yaml]" images:
     local name digest
     while read -r name digest; do
       echo "  - {name: ${name%:*}, newName: $registry/${name%:*}, digest: \"$digest\"}"
