@@ -25,8 +25,11 @@ struct Resource {
 
 inline const Resource kSecrets{"", "v1", "secrets"};
 inline const Resource kNamespaces{"", "v1", "namespaces"};
+inline const Resource kPods{"", "v1", "pods"};
+inline const Resource kConfigMaps{"", "v1", "configmaps"};
 inline const Resource kServiceAccounts{"", "v1", "serviceaccounts"};
 inline const Resource kEvents{"events.k8s.io", "v1", "events"};
+inline const Resource kTokenReviews{"authentication.k8s.io", "v1", "tokenreviews"};
 inline const Resource kLeases{"coordination.k8s.io", "v1", "leases"};
 inline const Resource kImports{"multicluster.admiralty.io", "v1alpha1", "serviceaccountimports"};
 inline const Resource kImportPolicies{"multicluster.admiralty.io", "v1alpha1", "serviceaccountimportpolicies"};

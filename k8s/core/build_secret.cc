@@ -59,6 +59,10 @@ Json BuildSecret(const ImportRef& import, const std::map<std::string, SecretStri
                                                                {"uid", import.uid},
                                                                {"controller", true}}}}};
   if (!secret_uid.empty()) metadata["uid"] = secret_uid;
+  return BuildOpaqueSecret(std::move(metadata), data);
+}
+
+Json BuildOpaqueSecret(JsonObject metadata, const std::map<std::string, SecretString>& data) {
   JsonObject encoded;
   for (const auto& [key, value] : data) {
     encoded[key] = absl::Base64Escape({value.Reveal().data(), value.size()});

@@ -41,6 +41,9 @@ std::map<std::string, SecretString> BuildSecretData(const std::string& import_na
 Json BuildSecret(const ImportRef& import, const std::map<std::string, SecretString>& data,
                  const std::string& secret_uid = "");
 
+// Any Secret of ours, for server-side apply.
+Json BuildOpaqueSecret(JsonObject metadata, const std::map<std::string, SecretString>& data);
+
 // Decodes `data` of a Secret. A value that is no base64 comes out empty.
 std::map<std::string, SecretString> ParseSecretData(const Json& secret);
 

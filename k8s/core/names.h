@@ -24,6 +24,8 @@ inline constexpr char kSidecarLogLevelKey[] = "multicluster.admiralty.io/service
 inline constexpr char kInjectedLabel[] = "multicluster.admiralty.io/injected";
 // On an import: a new value renews its token once.
 inline constexpr char kRenewRequestedKey[] = "multicluster.admiralty.io/renew-requested-at";
+// On the Secret of a CA of ours: a new value rotates it once.
+inline constexpr char kRotateRequestedKey[] = "multicluster.admiralty.io/rotate-requested-at";
 // On an import in kBrokerNamespace, value "true": its token is the broker's own credential for the cluster of that
 // name.
 inline constexpr char kSourceClusterLabel[] = "multicluster.admiralty.io/source-cluster";
@@ -35,6 +37,8 @@ inline constexpr char kBrokerNamespace[] = "multicluster-service-account";
 inline constexpr char kWebhookNamespace[] = "multicluster-service-account-webhook";
 inline constexpr char kBrokerName[] = "service-account-import-controller";
 inline constexpr char kWebhookName[] = "service-account-import-admission-controller";
+// In the broker's namespace: the CA that signs the certificates of its gRPC API.
+inline constexpr char kBrokerCaSecret[] = "service-account-import-controller-ca";
 // In every namespace that has imports: the ConfigMap with the CA (key kCaKey) of the broker's gRPC API.
 inline constexpr char kBrokerCaConfigMap[] = "multicluster-service-account-ca";
 // Whom a pod's projected token for the broker is for.

@@ -53,6 +53,11 @@ absl::Duration StaleAge(const BoundToken& token) {
   return token.lifetime * kStaleFraction;
 }
 
+mcsa::v1::Config::State StateAtAge(const BoundToken& token, absl::Duration age) {
+  if (age >= token.lifetime) return mcsa::v1::Config::EXPIRED;
+  return age >= StaleAge(token) ? mcsa::v1::Config::STALE : mcsa::v1::Config::FRESH;
+}
+
 void FillConfig(const RemoteConfig& config, absl::Duration age, const std::string& why, mcsa::v1::Config& message) {
   const BoundToken& token = config.token;
   message.set_name(config.import_name);
@@ -66,12 +71,8 @@ void FillConfig(const RemoteConfig& config, absl::Duration age, const std::strin
   SetTimestamp(token.expires_at, *message.mutable_expires_at());
   SetDuration(token.lifetime - age, *message.mutable_expires_in());
   message.set_version(ConfigVersion(config));
-  if (age >= token.lifetime) {
-    message.set_state(mcsa::v1::Config::EXPIRED);
-  } else {
-    message.set_token(token.token.Reveal().data(), token.token.size());
-    message.set_state(age >= StaleAge(token) ? mcsa::v1::Config::STALE : mcsa::v1::Config::FRESH);
-  }
+  message.set_state(StateAtAge(token, age));
+  if (message.state() != mcsa::v1::Config::EXPIRED) message.set_token(token.token.Reveal().data(), token.token.size());
   if (message.state() != mcsa::v1::Config::FRESH) message.set_state_reason(why);
 }
 

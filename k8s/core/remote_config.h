@@ -32,6 +32,9 @@ absl::StatusOr<RemoteConfig> ParseRemoteConfig(const std::string& import_name, c
 // and a renewal has had another tenth to succeed.
 absl::Duration StaleAge(const BoundToken& token);
 
+// Never STATE_UNSPECIFIED.
+mcsa::v1::Config::State StateAtAge(const BoundToken& token, absl::Duration age);
+
 // The wire's form of it for a token of this age, by which its state goes; without the token once that is over. `why`
 // becomes the state's reason unless it is fresh; a sentence.
 void FillConfig(const RemoteConfig& config, absl::Duration age, const std::string& why, mcsa::v1::Config& message);
