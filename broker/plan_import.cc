@@ -12,6 +12,8 @@ namespace {
 
 constexpr char kReady[] = "Ready";
 constexpr char kRevoked[] = "Revoked";
+constexpr char kNotAllowedByPolicy[] = "NotAllowedByPolicy";
+constexpr char kRemoteServiceAccountNotFound[] = "RemoteServiceAccountNotFound";
 
 // The broker's own credential outlives a month without the broker, and is renewed daily.
 constexpr absl::Duration kOwnLifetime = absl::Hours(30 * 24);
@@ -151,6 +153,20 @@ Plan Unavailable(const Observed& observed, const std::string& reason, const std:
   return plan;
 }
 
+// Delivery Broker, for the status: whoever serves a pod takes the token. What a Secret still holds from before goes.
+Plan IssuedOnDemand(const Observed& observed) {
+  Plan plan = StartPlan(observed);
+  if (HoldsCredential(observed)) plan.action = Plan::Action::kRevoke;
+  ForgetToken(plan.status);
+  plan.status.secret_names.clear();
+  plan.status.server = observed.source.server;
+  k8s::RemoveCondition(plan.status, kRevoked);
+  SetReady(plan, observed, true, "IssuedOnDemand",
+           absl::StrCat("Tokens of ", AccountText(observed.import.spec),
+                        " are issued on demand to pods with the sidecar, and stored nowhere"));
+  return plan;
+}
+
 void DescribeToken(Plan& plan, const Observed& observed, const k8s::BoundToken& token, absl::Duration age) {
   k8s::ImportStatus& status = plan.status;
   status.secret_names = {k8s::SecretName(observed.import.meta.name, observed.import.meta.uid)};
@@ -169,7 +185,8 @@ Plan PlanImport(const Observed& observed) {
   const k8s::ServiceAccountImport& import = observed.import;
   const k8s::ImportSpec& spec = import.spec;
   const std::string account = AccountText(spec);
-  if (!observed.secret_access.ok()) return PlanAfterSecretError(observed, observed.secret_access);
+  const bool stores = spec.delivery == k8s::Delivery::kSecret || observed.is_source_credential;
+  if (stores && !observed.secret_access.ok()) return PlanAfterSecretError(observed, observed.secret_access);
 
   if (observed.secret) {
     const bool ours = std::any_of(observed.secret->meta.owners.begin(), observed.secret->meta.owners.end(),
@@ -181,10 +198,6 @@ Plan PlanImport(const Observed& observed) {
                             " has the name of this import's Secret but is not owned by it; delete or rename it"));
       return plan;
     }
-  }
-  if (spec.delivery == k8s::Delivery::kBroker) {
-    return Withdraw(observed, "DeliveryNotSupported",
-                    "delivery Broker is not supported by this version; set delivery to Secret", "");
   }
   if (!observed.is_source_credential && !observed.policy.allowed) {
     return Withdraw(observed, kNotAllowedByPolicy,
@@ -215,6 +228,8 @@ Plan PlanImport(const Observed& observed) {
     case SourceView::State::kReady:
       break;
   }
+
+  if (!stores && !observed.on_demand) return IssuedOnDemand(observed);
 
   if (!IsAlive(observed) || !IsForTheSpec(observed) || !IsAsWritten(observed) || IsOfAnOlderAccount(observed) ||
       RenewRequested(observed) || observed.token_age >= RefreshAgeOf(observed, *observed.token)) {
@@ -309,6 +324,10 @@ Plan PlanAfterMint(const Observed& observed, const absl::StatusOr<k8s::BoundToke
        .reason = IsAlive(observed) ? "TokenRenewed" : "TokenIssued",
        .note = absl::StrCat("Token ", minted->token_id, " of ", account, " until ", plan.status.expires_at)});
   return plan;
+}
+
+bool IsDecidedAgainst(const std::string& reason) {
+  return reason == kNotAllowedByPolicy || reason == kRemoteServiceAccountNotFound;
 }
 
 Plan PlanAfterSecretError(const Observed& observed, const absl::Status& error) {

@@ -18,10 +18,6 @@
 // PURE: every decision about one import. The Reconciler gathers an Observed, asks here, and does what the Plan says.
 namespace broker {
 
-// Reasons of the condition Ready by which somebody decided against the import: the others pass by themselves.
-inline constexpr char kNotAllowedByPolicy[] = "NotAllowedByPolicy";
-inline constexpr char kRemoteServiceAccountNotFound[] = "RemoteServiceAccountNotFound";
-
 // The source that an import names, as this replica knows it.
 struct SourceView {
   enum class State {
@@ -51,6 +47,7 @@ struct HeldSecret {
 
 struct Observed {
   k8s::ServiceAccountImport import;
+  bool on_demand = false;             // delivery Broker: `secret` is what this replica holds for its subscribers
   bool is_source_credential = false;  // the broker's own credential for a source: needs no policy, lives 30 days
   k8s::PolicyDecision policy;
   SourceView source;
@@ -90,6 +87,10 @@ Plan PlanImport(const Observed& observed);
 
 // Decides after the TokenRequest of a kMint. With a token, the action is kRewrite.
 Plan PlanAfterMint(const Observed& observed, const absl::StatusOr<k8s::BoundToken>& minted);
+
+// Whether a reason of the condition Ready means that somebody decided against the import; all others pass by
+// themselves.
+bool IsDecidedAgainst(const std::string& reason);
 
 // The error of reading or writing the Secret, told in the status.
 Plan PlanAfterSecretError(const Observed& observed, const absl::Status& error);

@@ -250,7 +250,48 @@ TEST(PlanImportTest, DeliveryBrokerKeepsNothingInTheSecret) {
   observed.import.spec.delivery = k8s::Delivery::kBroker;
   const Plan plan = PlanImport(observed);
   EXPECT_EQ(plan.action, Plan::Action::kRevoke);
-  EXPECT_EQ(Ready(plan).reason, "DeliveryNotSupported");
+  EXPECT_TRUE(Ready(plan).status);
+  EXPECT_EQ(Ready(plan).reason, "IssuedOnDemand");
+  EXPECT_THAT(plan.status.secret_names, IsEmpty());
+  EXPECT_EQ(plan.status.token_id, "");
+}
+
+TEST(PlanImportTest, DeliveryBrokerNeedsNoRightToSecrets) {
+  Observed observed = NewImport();
+  observed.import.spec.delivery = k8s::Delivery::kBroker;
+  observed.secret_access = absl::PermissionDeniedError("no");
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(plan.action, Plan::Action::kNone);
+  EXPECT_EQ(Ready(plan).reason, "IssuedOnDemand");
+}
+
+TEST(PlanImportTest, DeliveryBrokerNeedsAPolicyToo) {
+  Observed observed = NewImport();
+  observed.import.spec.delivery = k8s::Delivery::kBroker;
+  observed.policy = {.allowed = false, .reason = "no rule"};
+  EXPECT_EQ(Ready(PlanImport(observed)).reason, "NotAllowedByPolicy");
+}
+
+TEST(PlanImportTest, DeliveryBrokerLeavesAUsersSecretAlone) {
+  Observed observed = ReadyImport();
+  observed.import.spec.delivery = k8s::Delivery::kBroker;
+  observed.secret->meta.owners.clear();
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(plan.action, Plan::Action::kNone);
+  EXPECT_EQ(Ready(plan).reason, "SecretConflict");
+}
+
+TEST(PlanImportTest, OnDemandATokenIsTakenAndRenewedAsForASecret) {
+  Observed observed = NewImport();
+  observed.import.spec.delivery = k8s::Delivery::kBroker;
+  observed.on_demand = true;
+  EXPECT_EQ(PlanImport(observed).action, Plan::Action::kMint);
+  Observed held = ReadyImport();
+  held.import.spec.delivery = k8s::Delivery::kBroker;
+  held.on_demand = true;
+  EXPECT_EQ(PlanImport(held).action, Plan::Action::kNone);
+  held.token_age = absl::Minutes(37);
+  EXPECT_EQ(PlanImport(held).action, Plan::Action::kMint);
 }
 
 struct MintErrorCase {

@@ -25,6 +25,26 @@ std::string Text(const absl::Status& status) {
   return std::string(status.message());
 }
 
+void ParseToken(Observed& observed) {
+  const auto token = observed.secret->data.find(k8s::kTokenKey);
+  if (token == observed.secret->data.end()) return;
+  if (absl::StatusOr<k8s::BoundToken> parsed = k8s::ParseBoundToken(token->second); parsed.ok()) {
+    observed.token = *std::move(parsed);
+    const absl::Duration asked =
+        observed.is_source_credential ? observed.token->lifetime : observed.import.spec.expiration;
+    observed.token->lifetime = std::min(observed.token->lifetime, asked);
+  }
+}
+
+Requeue RequeueOf(const Plan& plan, const Observed& observed) {
+  if (plan.back_off) return {.how = Requeue::How::kBackOff};
+  absl::Duration after = plan.requeue_after;
+  if (observed.account.state == AccountView::State::kNotWatched && after > absl::ZeroDuration())
+    after = std::min(after, kReviewInterval);
+  if (after == absl::ZeroDuration()) return {};
+  return {.how = Requeue::How::kAfter, .after = after};
+}
+
 }  // namespace
 
 bool IsSourceCredential(const k8s::ServiceAccountImport& import, const std::string& own_namespace,
@@ -41,7 +61,9 @@ Requeue Reconciler::Reconcile(const k8s::ObjectKey& key) {
     if (const auto uid = uids_.extract(key)) written_.erase(uid.mapped());
     return {};
   }
-  if (!deps_.is_leader()) return {};  // every import is looked at when this replica starts to lead
+  // Every import is looked at when this replica starts to lead; until then it knows the sources, to serve and to mint.
+  if (!deps_.is_leader())
+    return IsSourceCredential(*import, deps_.own_namespace, deps_.source_imports) ? FollowSource(*import) : Requeue();
 
   absl::StatusOr<Observed> observed = Gather(*import);
   if (absl::IsUnavailable(observed.status())) return {.how = Requeue::How::kAfter, .after = kSyncRetry};
@@ -57,12 +79,36 @@ Requeue Reconciler::Reconcile(const k8s::ObjectKey& key) {
              {{"import", k8s::ToString(key)}, {"error", Text(status)}});
     return {.how = Requeue::How::kBackOff};
   }
-  if (plan.back_off) return {.how = Requeue::How::kBackOff};
-  absl::Duration after = plan.requeue_after;
-  if (observed->account.state == AccountView::State::kNotWatched && after > absl::ZeroDuration())
-    after = std::min(after, kReviewInterval);
-  if (after == absl::ZeroDuration()) return {};
-  return {.how = Requeue::How::kAfter, .after = after};
+  return RequeueOf(plan, *observed);
+}
+
+Requeue Reconciler::FollowSource(const k8s::ServiceAccountImport& import) {
+  Observed observed{.import = import, .is_source_credential = true};
+  const absl::Status status = GatherHeld(observed, std::nullopt);
+  if (status.ok()) return {};
+  if (absl::IsUnavailable(status)) return {.how = Requeue::How::kAfter, .after = kSyncRetry};
+  return {.how = Requeue::How::kBackOff};
+}
+
+Requeue Reconciler::ReconcileOnDemand(const k8s::ServiceAccountImport& import, OnDemandToken& held) {
+  held.awaits = AwaitsSource(import);
+  if (held.awaits) return {.how = Requeue::How::kAfter, .after = kSyncRetry};
+  Observed observed{.import = import, .on_demand = true};
+  observed.now = deps_.clock.Now();
+  observed.import.status = held.status;
+  if (!held.data.empty()) {
+    observed.secret = HeldSecret{.data = held.data};
+    observed.secret->meta.owners = {{.kind = k8s::kImportKind, .name = import.meta.name, .uid = import.meta.uid}};
+    ParseToken(observed);
+  }
+  GatherSource(observed, FindWritten(import.meta.uid));
+  GatherPolicy(observed);
+  Plan plan = PlanImport(observed);
+  if (plan.action == Plan::Action::kMint) plan = Mint(observed, plan.lifetime);
+  if (plan.action == Plan::Action::kRewrite) held.data = plan.secret_data;
+  if (plan.action == Plan::Action::kRevoke) held.data.clear();
+  held.status = plan.status;
+  return RequeueOf(plan, observed);
 }
 
 absl::StatusOr<Observed> Reconciler::Gather(const k8s::ServiceAccountImport& import) {
@@ -72,7 +118,17 @@ absl::StatusOr<Observed> Reconciler::Gather(const k8s::ServiceAccountImport& imp
   const std::optional<Written> written = FindWritten(import.meta.uid);
   if (written) observed.import.status = written->status;
 
-  switch (deps_.secrets.StateOf(import.meta.namespace_name)) {
+  if (absl::Status status = GatherHeld(observed, written); !status.ok()) return status;
+  if (AwaitsSource(import)) return absl::UnavailableError("its source is not registered yet");
+  GatherSource(observed, written);
+
+  GatherPolicy(observed);
+  return observed;
+}
+
+// What the import's Secret holds; of a source credential, it is put to use at once.
+absl::Status Reconciler::GatherHeld(Observed& observed, const std::optional<Written>& written) {
+  switch (deps_.secrets.StateOf(observed.import.meta.namespace_name)) {
     case k8s::ScopedWatch::State::kStarting:
       return absl::UnavailableError("Secrets are not listed yet");
     case k8s::ScopedWatch::State::kForbidden:
@@ -84,9 +140,11 @@ absl::StatusOr<Observed> Reconciler::Gather(const k8s::ServiceAccountImport& imp
   }
   if (!observed.secret_access.ok() && !absl::IsPermissionDenied(observed.secret_access)) return observed.secret_access;
   if (observed.is_source_credential) RegisterSource(observed, SourceCredential(observed));
-  if (AwaitsSource(import)) return absl::UnavailableError("its source is not registered yet");
-  GatherSource(observed, written);
+  return absl::OkStatus();
+}
 
+void Reconciler::GatherPolicy(Observed& observed) const {
+  const k8s::ServiceAccountImport& import = observed.import;
   std::vector<k8s::ImportPolicy> policies;
   bool counts_imports = false;
   for (const auto& policy : deps_.policies.List()) {
@@ -102,7 +160,6 @@ absl::StatusOr<Observed> Reconciler::Gather(const k8s::ServiceAccountImport& imp
   const auto own_namespace = deps_.namespaces.Get({"", import.meta.namespace_name});
   observed.policy = k8s::DecideImport(
       import, own_namespace ? own_namespace->labels : std::map<std::string, std::string>(), rank, policies);
-  return observed;
 }
 
 // A replica that just began to lead meets imports before the one that registers their source.
@@ -128,14 +185,7 @@ void Reconciler::GatherSecret(Observed& observed, const std::optional<Written>& 
     return;
   }
   observed.secret = HeldSecret{.meta = k8s::ParseObjectMeta(*secret), .data = k8s::ParseSecretData(*secret)};
-  const auto token = observed.secret->data.find(k8s::kTokenKey);
-  if (token == observed.secret->data.end()) return;
-  if (absl::StatusOr<k8s::BoundToken> parsed = k8s::ParseBoundToken(token->second); parsed.ok()) {
-    observed.token = *std::move(parsed);
-    const absl::Duration asked =
-        observed.is_source_credential ? observed.token->lifetime : observed.import.spec.expiration;
-    observed.token->lifetime = std::min(observed.token->lifetime, asked);
-  }
+  ParseToken(observed);
 }
 
 void Reconciler::GatherSource(Observed& observed, const std::optional<Written>& written) {

@@ -46,6 +46,13 @@ struct Requeue {
   absl::Duration after = absl::ZeroDuration();
 };
 
+// Delivery Broker: what a replica holds of an import, in memory only.
+struct OnDemandToken {
+  std::map<std::string, k8s::SecretString> data;  // as a Secret's; empty without a token
+  k8s::ImportStatus status;                       // what this replica finds; never written to the cluster
+  bool awaits = false;                            // nothing can be said yet: its source is not registered
+};
+
 // Brings one import and its Secret to where they should be. Doing it twice changes nothing more. Thread-safe for
 // different keys; the Workqueue never hands out one key twice.
 class Reconciler {
@@ -53,6 +60,9 @@ class Reconciler {
   explicit Reconciler(const ReconcilerDeps& deps) : deps_(deps) {}
 
   Requeue Reconcile(const k8s::ObjectKey& key);
+
+  // Delivery Broker: the same for a token that this replica holds for those who subscribed to it.
+  Requeue ReconcileOnDemand(const k8s::ServiceAccountImport& import, OnDemandToken& held);
 
   // Whether a change of this Secret was our own last write of it.
   bool WroteIt(const std::string& import_uid, const std::string& secret_resource_version) const;
@@ -70,9 +80,12 @@ class Reconciler {
     absl::Duration reviewed_at = -absl::InfiniteDuration();  // monotonic: when its source last accepted it
   };
 
+  Requeue FollowSource(const k8s::ServiceAccountImport& import);
   absl::StatusOr<Observed> Gather(const k8s::ServiceAccountImport& import);
   bool AwaitsSource(const k8s::ServiceAccountImport& import) const;
   void GatherSecret(Observed& observed, const std::optional<Written>& written);
+  absl::Status GatherHeld(Observed& observed, const std::optional<Written>& written);
+  void GatherPolicy(Observed& observed) const;
   void GatherSource(Observed& observed, const std::optional<Written>& written);
   Plan Mint(const Observed& observed, absl::Duration lifetime);
   absl::Status Apply(const Observed& observed, Plan& plan);

@@ -38,7 +38,7 @@ check "a user's Secret with our labels keeps its data" secret_holds users-own to
 
 # --- what is refused, and why
 import delivered default "delivery: Broker"
-eventually "delivery Broker is not supported yet" 10 has_reason delivered DeliveryNotSupported
+eventually "delivery Broker needs no Secret" 10 has_reason delivered IssuedOnDemand
 k1 apply -f - >/dev/null <<'YAML'
 apiVersion: multicluster.admiralty.io/v1alpha1
 kind: ServiceAccountImport
