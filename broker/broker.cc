@@ -47,6 +47,7 @@ absl::StatusOr<k8s::ObjectMeta> ParseNamespace(const k8s::Json& object) {
 
 Broker::Broker(const k8s::Client& target, const Options& options, k8s::Environment environment, Metrics& metrics)
     : options_(options),
+      target_(target),
       metrics_(metrics),
       queue_(k8s::SystemClock(), {.lane_limit = kLaneLimit}),
       sources_(std::move(environment), k8s::SystemClock(),
@@ -73,18 +74,8 @@ Broker::Broker(const k8s::Client& target, const Options& options, k8s::Environme
           },
           [](const absl::Status& status) { LogWatch("namespaces", status); },
           [](const k8s::ObjectKey& key, const absl::Status& status) { LogBadObject(key, status); }),
-      reconciler_({.target = target,
-                   .own_namespace = options_.own_namespace,
-                   .source_imports = options_.source_imports,
-                   .imports = imports_.store(),
-                   .policies = policies_.store(),
-                   .namespaces = namespaces_.store(),
-                   .secrets = secrets_,
-                   .sources = sources_,
-                   .events = events_,
-                   .metrics = metrics_,
-                   .clock = k8s::SystemClock(),
-                   .is_leader = [this] { return election_->IsLeader(); }}),
+      reconciler_(DepsOf([this] { return election_->IsLeader(); })),
+      on_demand_(DepsOf([] { return true; })),
       secrets_(
           target, k8s::kSecrets, absl::StrCat(k8s::kManagedByLabel, "=", k8s::kManagedByValue), kMaxServedNamespaces,
           [this](const k8s::ObjectKey&, const auto& before, const auto& after) { OnSecret(before, after); },
@@ -94,8 +85,29 @@ Broker::Broker(const k8s::Client& target, const Options& options, k8s::Environme
                                                    [this](bool leads) { OnLeader(leads); });
 }
 
+ReconcilerDeps Broker::DepsOf(std::function<bool()> is_leader) {
+  return {.target = target_,
+          .own_namespace = options_.own_namespace,
+          .source_imports = options_.source_imports,
+          .imports = imports_.store(),
+          .policies = policies_.store(),
+          .namespaces = namespaces_.store(),
+          .secrets = secrets_,
+          .sources = sources_,
+          .events = events_,
+          .metrics = metrics_,
+          .clock = k8s::SystemClock(),
+          .is_leader = std::move(is_leader)};
+}
+
 Broker::~Broker() {
   Stop();
+  std::unique_ptr<Serving> serving;  // ends outside the lock, which its threads may wait for
+  {
+    std::lock_guard lock(serving_mu_);
+    serving.swap(serving_);
+  }
+  serving.reset();
   workers_.reset();
   election_.reset();  // gives the Lease back, now that nothing writes any more
   sources_.Clear();   // their watches call back into what goes next
@@ -116,9 +128,34 @@ absl::Status Broker::Run() {
   }
   workers_ =
       std::make_unique<k8s::WorkerPool>(queue_, kLaneLimit, [this](const k8s::Workqueue::Item& item) { Work(item); });
+  if (absl::Status status = Serve(); !status.ok()) return status;
   ready_ = true;
   stopping_.wait(false);
   return absl::OkStatus();
+}
+
+absl::Status Broker::Serve() {
+  if (options_.grpc_address.empty()) return absl::OkStatus();
+  auto serving = std::make_unique<Serving>(
+      options_,
+      ConfigRefresherDeps{.target = target_,
+                          .imports = imports_.store(),
+                          .secrets = secrets_,
+                          .sources = sources_,
+                          .on_demand = on_demand_,
+                          .clock = k8s::SystemClock()},
+      [this] { return election_->IsLeader(); }, metrics_);
+  Serving& started = *serving;
+  {
+    std::lock_guard lock(serving_mu_);
+    serving_ = std::move(serving);
+  }
+  return started.Start(stopping_);
+}
+
+void Broker::WithServing(const std::function<void(Serving&)>& tell) {
+  std::shared_lock lock(serving_mu_);
+  if (serving_ != nullptr) tell(*serving_);
 }
 
 void Broker::Stop() {
@@ -155,6 +192,10 @@ void Broker::OnImport(const k8s::ObjectKey& key, const ImportPointer& before, co
     }
     if (after != nullptr) imports_of_account_[account_of(*after)].insert(key);
   }
+  WithServing([&](Serving& serving) {
+    serving.OnImport(key);
+    if (before == nullptr) serving.WakeCaKeeper();  // maybe the first of its namespace
+  });
   const bool was_source =
       before != nullptr && IsSourceCredential(*before, options_.own_namespace, options_.source_imports);
   const bool is_source =
@@ -171,6 +212,7 @@ void Broker::OnSecret(const k8s::ScopedWatch::Pointer& before, const k8s::Scoped
   const k8s::ObjectMeta& secret = after != nullptr ? *after : *before;
   for (const k8s::OwnerReference& owner : secret.owners) {
     if (owner.kind != k8s::kImportKind) continue;
+    WithServing([&](Serving& serving) { serving.OnImport({secret.namespace_name, owner.name}); });
     if (after != nullptr && reconciler_.WroteIt(owner.uid, after->resource_version)) continue;
     const k8s::ObjectKey key{secret.namespace_name, owner.name};
     if (const auto import = imports_.store().Get(key)) queue_.Add(key, import->spec.cluster_name);
@@ -181,12 +223,14 @@ void Broker::OnLeader(bool leads) {
   k8s::Log(k8s::LogLevel::kInfo, leads ? "this replica leads" : "this replica no longer leads",
            {{"identity", options_.identity}});
   metrics_.SetLeader(leads);
+  WithServing([](Serving& serving) { serving.WakeCaKeeper(); });
   if (!leads) return;
   reconciler_.Reset();
   EnqueueAll();
 }
 
 void Broker::EnqueueAll(const std::string& namespace_name, const std::string& cluster) {
+  WithServing([&](Serving& serving) { serving.OnAny(namespace_name, cluster); });
   for (const auto& import : imports_.store().List(namespace_name)) {
     if (cluster.empty() || import->spec.cluster_name == cluster)
       queue_.Add(import->meta.key(), import->spec.cluster_name);
@@ -197,7 +241,10 @@ void Broker::EnqueueAccount(const std::string& cluster, const k8s::ObjectKey& ac
   std::lock_guard lock(mu_);
   const auto imports = imports_of_account_.find({cluster, account.namespace_name, account.name});
   if (imports == imports_of_account_.end()) return;
-  for (const k8s::ObjectKey& key : imports->second) queue_.Add(key, cluster);
+  for (const k8s::ObjectKey& key : imports->second) {
+    queue_.Add(key, cluster);
+    WithServing([&](Serving& serving) { serving.OnImport(key); });
+  }
 }
 
 void Broker::Work(const k8s::Workqueue::Item& item) {

@@ -4,11 +4,13 @@
 #include <absl/status/status.h>
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
+#include <shared_mutex>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -17,6 +19,7 @@
 #include "broker/metrics.h"
 #include "broker/options.h"
 #include "broker/reconciler.h"
+#include "broker/serving.h"
 #include "broker/source.h"
 #include "k8s/api/cluster_connection.h"
 #include "k8s/api/event_recorder.h"
@@ -40,7 +43,8 @@ class Broker {
   // Registers a source from outside the cluster: a context of the kubeconfig.
   void AddSource(const std::string& cluster, const k8s::ClusterAccess& access);
 
-  // Waits until everything is listed, then works until Stop(). UNAVAILABLE: the target could not be listed.
+  // Waits until everything is listed, then works until Stop(). UNAVAILABLE: the target could not be listed, or the
+  // address of the gRPC API could not be bound.
   absl::Status Run();
   void Stop();  // thread-safe
 
@@ -53,14 +57,18 @@ class Broker {
   using ImportPointer = k8s::InformerStore<k8s::ServiceAccountImport>::Pointer;
   using AccountKey = std::tuple<std::string, std::string, std::string>;  // cluster, namespace, name
 
+  ReconcilerDeps DepsOf(std::function<bool()> is_leader);
   void OnImport(const k8s::ObjectKey& key, const ImportPointer& before, const ImportPointer& after);
   void OnSecret(const k8s::ScopedWatch::Pointer& before, const k8s::ScopedWatch::Pointer& after);
   void OnLeader(bool leads);
   void EnqueueAll(const std::string& namespace_name = "", const std::string& cluster = "");
   void EnqueueAccount(const std::string& cluster, const k8s::ObjectKey& account);
   void Work(const k8s::Workqueue::Item& item);
+  absl::Status Serve();
+  void WithServing(const std::function<void(Serving&)>& tell);
 
   const Options options_;
+  const k8s::Client& target_;
   Metrics& metrics_;
   k8s::Workqueue queue_;
   std::atomic<bool> ready_ = false;
@@ -76,9 +84,12 @@ class Broker {
   k8s::Informer<k8s::ImportPolicy> policies_;
   k8s::Informer<k8s::ObjectMeta> namespaces_;
   Reconciler reconciler_;
+  Reconciler on_demand_;  // delivery Broker: every replica takes tokens for its own subscribers
   k8s::ScopedWatch secrets_;
   std::unique_ptr<k8s::LeaseElection> election_;
   std::unique_ptr<k8s::WorkerPool> workers_;
+  std::shared_mutex serving_mu_;
+  std::unique_ptr<Serving> serving_;  // guarded by serving_mu_; null unless it serves
 };
 
 }  // namespace broker

@@ -11,11 +11,6 @@ namespace {
 
 using ::mcsa::v1::ImportError;
 
-ImportError::Code CodeOf(const std::string& reason) {
-  const bool withdrawn = reason == kNotAllowedByPolicy || reason == kRemoteServiceAccountNotFound;
-  return withdrawn ? ImportError::REVOKED : ImportError::NOT_READY;
-}
-
 }  // namespace
 
 ConfigSnapshot BuildSnapshot(const std::string& import_name, const k8s::ServiceAccountImport* import,
@@ -40,7 +35,7 @@ ConfigSnapshot BuildSnapshot(const std::string& import_name, const k8s::ServiceA
     return snapshot;
   }
   if (ready != nullptr && !ready->status) {
-    snapshot.code = CodeOf(ready->reason);
+    snapshot.code = IsDecidedAgainst(ready->reason) ? ImportError::REVOKED : ImportError::NOT_READY;
     snapshot.reason = ready->reason;
     snapshot.message = ready->message;
   } else {
@@ -59,6 +54,11 @@ bool SaysTheSame(const ConfigSnapshot& a, const ConfigSnapshot& b) {
            k8s::ConfigVersion(*a.config) == k8s::ConfigVersion(*b.config);
   }
   return a.code == b.code && a.reason == b.reason && a.message == b.message;
+}
+
+mcsa::v1::Config::State StateAt(const ConfigSnapshot& snapshot, absl::Duration now) {
+  return snapshot.config ? k8s::StateAtAge(snapshot.config->token, now - snapshot.issued_at)
+                         : mcsa::v1::Config::STATE_UNSPECIFIED;
 }
 
 absl::Duration NextChange(const ConfigSnapshot& snapshot, absl::Duration now) {

@@ -38,6 +38,9 @@ ConfigSnapshot BuildSnapshot(const std::string& import_name, const k8s::ServiceA
 // Whether both say the same, so that nobody need hear it again.
 bool SaysTheSame(const ConfigSnapshot& a, const ConfigSnapshot& b);
 
+// STATE_UNSPECIFIED without a config.
+mcsa::v1::Config::State StateAt(const ConfigSnapshot& snapshot, absl::Duration now);
+
 // How long until the passing of time alone changes what it says (fresh, stale, expired); InfiniteDuration for never.
 absl::Duration NextChange(const ConfigSnapshot& snapshot, absl::Duration now);
 

@@ -35,7 +35,7 @@ ConfigSnapshot Snapshot(const k8s::ServiceAccountImport* import, const absl::Sta
   return BuildSnapshot("import", import, import ? import->status : k8s::ImportStatus(), config, age, kNow, before);
 }
 
-ImportState StateAt(const ConfigSnapshot& snapshot, absl::Duration now) {
+ImportState MessageAt(const ConfigSnapshot& snapshot, absl::Duration now) {
   ImportState state;
   FillImportState(snapshot, now, state);
   return state;
@@ -43,7 +43,7 @@ ImportState StateAt(const ConfigSnapshot& snapshot, absl::Duration now) {
 
 TEST(BuildSnapshotTest, ATokenThatIsThereIsServed) {
   const auto import = Import(true, "TokenIssued");
-  const ImportState state = StateAt(Snapshot(&import, HourConfig()), kNow);
+  const ImportState state = MessageAt(Snapshot(&import, HourConfig()), kNow);
   EXPECT_EQ(state.name(), "import");
   EXPECT_EQ(state.config().state(), Config::FRESH);
 }
@@ -62,8 +62,8 @@ TEST(BuildSnapshotTest, WithoutATokenTheReasonDecidesWhatTheReceiverDoes) {
     const auto import = Import(false, c.reason);
     const ConfigSnapshot snapshot = Snapshot(&import, absl::NotFoundError("no token"));
     EXPECT_EQ(snapshot.code, c.code) << c.reason;
-    EXPECT_EQ(StateAt(snapshot, kNow).error().reason(), c.reason);
-    EXPECT_EQ(StateAt(snapshot, kNow).error().message(), "A sentence");
+    EXPECT_EQ(MessageAt(snapshot, kNow).error().reason(), c.reason);
+    EXPECT_EQ(MessageAt(snapshot, kNow).error().message(), "A sentence");
     EXPECT_EQ(ToStatus(snapshot).code(), c.status) << c.reason;
   }
 }
@@ -95,10 +95,10 @@ TEST(BuildSnapshotTest, TheSameTokenKeepsItsAge) {
 TEST(FillImportStateTest, TimeAloneMakesItStaleAndExpired) {
   const auto import = Import(true, "TokenIssued");
   const ConfigSnapshot snapshot = Snapshot(&import, HourConfig());
-  EXPECT_EQ(StateAt(snapshot, kNow + absl::Minutes(42) - absl::Nanoseconds(1)).config().state(), Config::FRESH);
-  EXPECT_EQ(StateAt(snapshot, kNow + absl::Minutes(42)).config().state(), Config::STALE);
-  EXPECT_EQ(StateAt(snapshot, kNow + absl::Minutes(42)).config().state_reason(), "A sentence");
-  EXPECT_EQ(StateAt(snapshot, kNow + absl::Minutes(60)).config().state(), Config::EXPIRED);
+  EXPECT_EQ(MessageAt(snapshot, kNow + absl::Minutes(42) - absl::Nanoseconds(1)).config().state(), Config::FRESH);
+  EXPECT_EQ(MessageAt(snapshot, kNow + absl::Minutes(42)).config().state(), Config::STALE);
+  EXPECT_EQ(MessageAt(snapshot, kNow + absl::Minutes(42)).config().state_reason(), "A sentence");
+  EXPECT_EQ(MessageAt(snapshot, kNow + absl::Minutes(60)).config().state(), Config::EXPIRED);
 }
 
 TEST(NextChangeTest, IsTheNextOfStaleAndExpired) {

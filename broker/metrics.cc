@@ -36,7 +36,26 @@ Metrics::Metrics()
                        .Name("mcsa_workqueue_depth")
                        .Help("Imports that wait to be looked at, due or not.")
                        .Register(registry_)
-                       .Add({})) {}
+                       .Add({})),
+      grpc_calls_(prometheus::BuildCounter()
+                      .Name("mcsa_grpc_calls_total")
+                      .Help("Calls of the gRPC API by method and status code; of a stream, as it begins.")
+                      .Register(registry_)),
+      grpc_stream_messages_(prometheus::BuildCounter()
+                                .Name("mcsa_grpc_stream_messages_total")
+                                .Help("Messages sent on streams.")
+                                .Register(registry_)
+                                .Add({})),
+      grpc_streams_(prometheus::BuildGauge()
+                        .Name("mcsa_grpc_streams")
+                        .Help("Streams open: as a rule one for each pod with a sidecar.")
+                        .Register(registry_)
+                        .Add({})),
+      grpc_certificate_end_(prometheus::BuildGauge()
+                                .Name("mcsa_grpc_certificate_expiration_timestamp_seconds")
+                                .Help("When the certificate of the gRPC API ends; it is replaced at half its life.")
+                                .Register(registry_)
+                                .Add({})) {}
 
 void Metrics::CountTokenRequest(const std::string& cluster, const absl::Status& status, absl::Duration took) {
   token_requests_.Add({{"cluster", cluster}, {"code", absl::StatusCodeToString(status.code())}}).Increment();
@@ -74,6 +93,22 @@ void Metrics::RemoveSource(const std::string& cluster) {
 
 void Metrics::SetSourceCredentialEnd(const std::string& cluster, absl::Time end) {
   source_credential_end_.Add({{"cluster", cluster}}).Set(absl::ToDoubleSeconds(end - absl::UnixEpoch()));
+}
+
+void Metrics::CountCall(const std::string& method, const absl::Status& status) {
+  grpc_calls_.Add({{"method", method}, {"code", absl::StatusCodeToString(status.code())}}).Increment();
+}
+
+void Metrics::CountStreamMessage() {
+  grpc_stream_messages_.Increment();
+}
+
+void Metrics::SetStreams(size_t open) {
+  grpc_streams_.Set(static_cast<double>(open));
+}
+
+void Metrics::SetGrpcCertificateEnd(absl::Time end) {
+  grpc_certificate_end_.Set(absl::ToDoubleSeconds(end - absl::UnixEpoch()));
 }
 
 std::string Metrics::Render() const {

@@ -30,6 +30,12 @@ class Metrics {
   // How long the broker's own credential for the source still lives.
   void SetSourceCredentialEnd(const std::string& cluster, absl::Time end);
 
+  // The gRPC API. `method` is a word of ours.
+  void CountCall(const std::string& method, const absl::Status& status);
+  void CountStreamMessage();
+  void SetStreams(size_t open);
+  void SetGrpcCertificateEnd(absl::Time end);
+
   // The text format 0.0.4 that Prometheus scrapes.
   std::string Render() const;
 
@@ -43,6 +49,10 @@ class Metrics {
   prometheus::Family<prometheus::Gauge>& source_credential_end_;
   prometheus::Gauge& leader_;
   prometheus::Gauge& queue_depth_;
+  prometheus::Family<prometheus::Counter>& grpc_calls_;
+  prometheus::Counter& grpc_stream_messages_;
+  prometheus::Gauge& grpc_streams_;
+  prometheus::Gauge& grpc_certificate_end_;
 };
 
 }  // namespace broker

@@ -29,6 +29,7 @@ std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
       "imports it serves, and every other context is a source of that name.\n\n"
       "Example: mcsa-broker --target-context=cluster1 --metrics-address=127.0.0.1:8080\n",
       "mcsa-broker"};
+  int64_t ca_propagation_seconds = absl::ToInt64Seconds(options.ca_propagation);
   int64_t lease_seconds = absl::ToInt64Seconds(options.lease.lease_duration);
   options.own_namespace = k8s::kBrokerNamespace;
   options.log_level = "info";
@@ -47,6 +48,12 @@ std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
   app.add_option("--identity", options.identity, "name of this replica in the Lease; default host name and process id");
   app.add_option("--metrics-address", options.metrics_address,
                  "host:port of /metrics, /healthz and /readyz; default none");
+  app.add_option("--grpc-address", options.grpc_address,
+                 "host:port of the gRPC API for sidecars; default none, so that nothing is served");
+  app.add_option("--ca-propagation", ca_propagation_seconds,
+                 "seconds until a new CA of the gRPC API has reached all pods; only then it signs")
+      ->check(CLI::Range(1, 86400))
+      ->capture_default_str();
   app.add_option("--lease-duration", lease_seconds,
                  "seconds after which another replica takes over from a silent leader")
       ->check(CLI::Range(1, 3600))
@@ -60,6 +67,7 @@ std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
+  options.ca_propagation = absl::Seconds(ca_propagation_seconds);
   // As client-go's defaults relate: 15 s, 10 s, 2 s.
   options.lease.lease_duration = absl::Seconds(lease_seconds);
   options.lease.renew_deadline = options.lease.lease_duration * 2 / 3;

@@ -1,6 +1,8 @@
 #ifndef BROKER_OPTIONS_H_
 #define BROKER_OPTIONS_H_
 
+#include <absl/time/time.h>
+
 #include <optional>
 #include <set>
 #include <string>
@@ -14,9 +16,11 @@ struct Options {
   std::string target_context;  // empty: the current one
   bool in_cluster = false;
   std::string own_namespace;
-  std::set<std::string> source_imports;  // imports in own_namespace that are sources without the label
-  std::string identity;                  // names this replica in the Lease
-  std::string metrics_address;           // empty: no endpoints
+  std::set<std::string> source_imports;              // imports in own_namespace that are sources without the label
+  std::string identity;                              // names this replica in the Lease
+  std::string metrics_address;                       // empty: no endpoints
+  std::string grpc_address;                          // empty: the gRPC API is not served
+  absl::Duration ca_propagation = absl::Minutes(3);  // until a new CA of that API has reached all pods
   std::string log_level;
   k8s::LeaseTiming lease;
 };

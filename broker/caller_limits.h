@@ -1,0 +1,48 @@
+#ifndef BROKER_CALLER_LIMITS_H_
+#define BROKER_CALLER_LIMITS_H_
+
+#include <absl/status/status.h>
+#include <absl/time/time.h>
+
+#include <cstddef>
+#include <map>
+#include <mutex>
+#include <string>
+
+namespace broker {
+
+// How much one pod may ask for: a sidecar needs one stream, and opens it again every ten minutes. A pod that asks for
+// more gets RESOURCE_EXHAUSTED, and no other pod notices. Thread-safe.
+class CallerLimits {
+ public:
+  static constexpr int kMaxStreams = 4;
+  static constexpr double kMaxBurst = 20;       // calls at once
+  static constexpr double kCallsPerSecond = 2;  // calls in the long run
+
+  // One call of the pod `uid` at `now`, on the monotonic clock. RESOURCE_EXHAUSTED: too many of late.
+  absl::Status Admit(const std::string& uid, absl::Duration now);
+
+  // One of its streams begins; each that is OK needs a Close. RESOURCE_EXHAUSTED: too many are open.
+  absl::Status Open(const std::string& uid, absl::Duration now);
+  void Close(const std::string& uid, absl::Duration now);
+
+  size_t size() const;  // pods that are remembered
+
+ private:
+  struct Account {
+    double calls_left = kMaxBurst;
+    absl::Duration at = absl::ZeroDuration();
+    int streams = 0;
+  };
+
+  void RefillLocked(Account& account, absl::Duration now);
+  void ForgetIdleLocked(absl::Duration now);
+
+  mutable std::mutex mu_;
+  std::map<std::string, Account> accounts_;  // guarded by mu_
+  size_t forget_at_ = 1024;                  // guarded by mu_: how many accounts are too many to keep idle ones
+};
+
+}  // namespace broker
+
+#endif  // BROKER_CALLER_LIMITS_H_
