@@ -289,9 +289,12 @@ class ConfigServer::Service : public ServiceBase {
   }
 
   grpc::Status Answer(const grpc::ByteBuffer& bytes, grpc::ByteBuffer& response) const {
-    grpc::ByteBuffer copy = bytes;
+    grpc::Slice slice;
     GetConfigRequest request;
-    if (!grpc::GenericDeserialize<grpc::ProtoBufferReader, GetConfigRequest>(&copy, &request).ok()) {
+    if (bytes.Length() > 0 && !bytes.DumpToSingleSlice(&slice).ok()) {
+      return {grpc::StatusCode::INTERNAL, "the request cannot be read"};
+    }
+    if (!request.ParseFromArray(slice.begin(), static_cast<int>(slice.size()))) {
       return {grpc::StatusCode::INVALID_ARGUMENT, "the request is no GetConfigRequest"};
     }
     if (request.name().empty()) return {grpc::StatusCode::INVALID_ARGUMENT, "name is required"};
@@ -303,7 +306,11 @@ class ConfigServer::Service : public ServiceBase {
     }
     GetConfigResponse rest;
     SetExpiresIn(entry->import, clock_.Monotonic(), *rest.mutable_config());
-    const grpc::Slice slices[] = {entry->response, grpc::Slice(rest.SerializeAsString())};
+    // A slice of some 20 bytes needs no memory of its own.
+    char rest_bytes[64];
+    const int rest_size = static_cast<int>(rest.ByteSizeLong());
+    if (!rest.SerializeToArray(rest_bytes, sizeof(rest_bytes))) return {grpc::StatusCode::INTERNAL, "too long a life"};
+    const grpc::Slice slices[] = {entry->response, grpc::Slice(rest_bytes, static_cast<size_t>(rest_size))};
     response = grpc::ByteBuffer(slices, std::size(slices));
     return grpc::Status::OK;
   }

@@ -77,8 +77,10 @@ void FillConfig(const RemoteConfig& config, absl::Duration age, const std::strin
 }
 
 void SetDuration(absl::Duration duration, google::protobuf::Duration& message) {
-  message.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
-  message.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration)));
+  constexpr int64_t kNanosecondsOfASecond = 1'000'000'000;
+  const int64_t nanoseconds = absl::ToInt64Nanoseconds(duration);  // 292 years
+  message.set_seconds(nanoseconds / kNanosecondsOfASecond);
+  message.set_nanos(static_cast<int32_t>(nanoseconds % kNanosecondsOfASecond));
 }
 
 absl::StatusOr<RemoteConfig> ParseConfig(const mcsa::v1::Config& message) {
