@@ -67,7 +67,8 @@ Serving::Serving(const Options& options, const ConfigRefresherDeps& deps, std::f
                    credentials_->SetCertificate(leaf.certificate, leaf.key);
                    metrics_.SetGrpcCertificateEnd(leaf.not_after);
                  },
-             .on_ca = [this] { ca_keeper_.Wake(); }}) {
+             .on_ca = [this] { ca_keeper_.Wake(); }}),
+      trimmer_([this] { return service_.streams(); }) {
   std::lock_guard lock(mu_);
   told_of_pods_ = &service_;
   told_of_cas_ = &ca_keeper_;

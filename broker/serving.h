@@ -17,6 +17,7 @@
 #include "broker/config_service.h"
 #include "broker/grpc_server.h"
 #include "broker/leaf_certificate.h"
+#include "broker/memory_trimmer.h"
 #include "broker/metrics.h"
 #include "broker/options.h"
 #include "k8s/api/informer.h"
@@ -65,6 +66,7 @@ class Serving {
   CaConfigMaps config_maps_;
   CaKeeper ca_keeper_;
   LeafCertificate leaf_;
+  MemoryTrimmer trimmer_;
   std::unique_ptr<GrpcServer> server_;
 };
 
