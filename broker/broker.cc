@@ -102,12 +102,15 @@ ReconcilerDeps Broker::DepsOf(std::function<bool()> is_leader) {
 
 Broker::~Broker() {
   Stop();
-  std::unique_ptr<Serving> serving;  // ends outside the lock, which its threads may wait for
+  std::unique_ptr<Serving> serving;  // these end outside the lock, which their threads may wait for
+  std::unique_ptr<WebhookCa> webhook_ca;
   {
     std::lock_guard lock(serving_mu_);
     serving.swap(serving_);
+    webhook_ca.swap(webhook_ca_);
   }
   serving.reset();
+  webhook_ca.reset();
   workers_.reset();
   election_.reset();  // gives the Lease back, now that nothing writes any more
   sources_.Clear();   // their watches call back into what goes next
@@ -129,6 +132,12 @@ absl::Status Broker::Run() {
   workers_ =
       std::make_unique<k8s::WorkerPool>(queue_, kLaneLimit, [this](const k8s::Workqueue::Item& item) { Work(item); });
   if (absl::Status status = Serve(); !status.ok()) return status;
+  {
+    auto webhook_ca = std::make_unique<WebhookCa>(target_, k8s::SystemClock(), options_.ca_propagation,
+                                                  [this] { return election_->IsLeader(); });
+    std::lock_guard lock(serving_mu_);
+    webhook_ca_ = std::move(webhook_ca);
+  }
   ready_ = true;
   stopping_.wait(false);
   return absl::OkStatus();
@@ -224,6 +233,10 @@ void Broker::OnLeader(bool leads) {
            {{"identity", options_.identity}});
   metrics_.SetLeader(leads);
   WithServing([](Serving& serving) { serving.WakeCaKeeper(); });
+  {
+    std::shared_lock lock(serving_mu_);
+    if (webhook_ca_ != nullptr) webhook_ca_->Wake();
+  }
   if (!leads) return;
   reconciler_.Reset();
   EnqueueAll();

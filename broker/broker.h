@@ -21,6 +21,7 @@
 #include "broker/reconciler.h"
 #include "broker/serving.h"
 #include "broker/source.h"
+#include "broker/webhook_ca.h"
 #include "k8s/api/cluster_connection.h"
 #include "k8s/api/event_recorder.h"
 #include "k8s/api/informer.h"
@@ -89,7 +90,8 @@ class Broker {
   std::unique_ptr<k8s::LeaseElection> election_;
   std::unique_ptr<k8s::WorkerPool> workers_;
   std::shared_mutex serving_mu_;
-  std::unique_ptr<Serving> serving_;  // guarded by serving_mu_; null unless it serves
+  std::unique_ptr<Serving> serving_;       // guarded by serving_mu_; null unless it serves
+  std::unique_ptr<WebhookCa> webhook_ca_;  // guarded by serving_mu_; null before Run()
 };
 
 }  // namespace broker

@@ -1,6 +1,5 @@
 #include <absl/status/status.h>
 #include <absl/strings/str_cat.h>
-#include <signal.h>
 
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@
 #include "broker/options.h"
 #include "k8s/api/cluster_connection.h"
 #include "k8s/api/log.h"
+#include "k8s/api/stop_signal.h"
 #include "k8s/core/service_account_import.h"
 #include "k8s/core/version.h"
 
@@ -25,24 +25,13 @@ int Fail(const absl::Status& status) {
   return 1;
 }
 
-// Blocked in every thread, so that sigwait in one of them receives them.
-sigset_t BlockStopSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-  return signals;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   broker::Options options;
   if (const std::optional<int> status = broker::ParseOptions(argc, argv, options)) return *status;
   k8s::SetLogLevel(k8s::ParseLogLevel(options.log_level));
-  const sigset_t stop_signals = BlockStopSignals();
+  k8s::BlockStopSignals();
   const k8s::Environment environment = k8s::Environment::OfThisProcess();
 
   // A kubeconfig that was asked for wins; without one, a pod uses its own account.
@@ -91,8 +80,7 @@ int main(int argc, char** argv) {
        {"metricsPort", endpoints ? std::to_string(endpoints->port()) : ""}});
 
   std::thread stopper([&] {
-    int signal_number = 0;
-    sigwait(&stop_signals, &signal_number);
+    k8s::AwaitStopSignal();
     broker.Stop();
   });
   const absl::Status status = broker.Run();

@@ -51,7 +51,7 @@ std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
   app.add_option("--grpc-address", options.grpc_address,
                  "host:port of the gRPC API for sidecars; default none, so that nothing is served");
   app.add_option("--ca-propagation", ca_propagation_seconds,
-                 "seconds until a new CA of the gRPC API has reached all pods; only then it signs")
+                 "seconds until a new CA, of the gRPC API or the webhook, has reached all; only then it signs")
       ->check(CLI::Range(1, 86400))
       ->capture_default_str();
   app.add_option("--lease-duration", lease_seconds,

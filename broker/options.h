@@ -20,7 +20,7 @@ struct Options {
   std::string identity;                              // names this replica in the Lease
   std::string metrics_address;                       // empty: no endpoints
   std::string grpc_address;                          // empty: the gRPC API is not served
-  absl::Duration ca_propagation = absl::Minutes(3);  // until a new CA of that API has reached all pods
+  absl::Duration ca_propagation = absl::Minutes(3);  // until a new CA has reached all who verify
   std::string log_level;
   k8s::LeaseTiming lease;
 };

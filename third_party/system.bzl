@@ -30,6 +30,8 @@ _ABSL = "*absl*"
 # two seconds a call (it reads 200 absl files).
 _LIBS = {
     "absl": ("libabsl-dev", [_ABSL]),
+    # Headers only, Beast among them.
+    "boost_asio": ("libboost1.81-dev", []),
     "boost_json": ("libboost-json1.81-dev", ["boost_json"]),
     "cli11": ("libcli11-dev", []),
     "curl": ("libcurl4-openssl-dev", ["curl"]),  # shared only: not with --config=release

@@ -31,7 +31,9 @@ using Names = std::unique_ptr<GENERAL_NAMES, Deleter<GENERAL_NAMES_free>>;
 using Extension = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
 using BigNumber = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
 
-constexpr absl::Duration kBackdate = absl::Minutes(5);              // as kubeadm and cert-manager do
+constexpr absl::Duration kBackdate = absl::Minutes(5);  // as kubeadm and cert-manager do
+constexpr size_t kMaxCommonName = 64;                   // X.520
+constexpr size_t kNumberDigits = 16;
 constexpr int kSerialBits = 127;                                    // positive, and unique without anybody counting
 constexpr char kLeafCommonName[] = "multicluster-service-account";  // clients look at the names only
 
@@ -63,8 +65,8 @@ bool SetSerialAndSubject(X509* certificate, const std::string& common_name, bool
   std::string name = common_name;
   if (numbered) {
     const std::unique_ptr<char, decltype([](char* text) { OPENSSL_free(text); })> hex(BN_bn2hex(serial.get()));
-    name += ' ';
-    name += hex.get();
+    const std::string number = std::string(hex.get()).substr(0, kNumberDigits);
+    name = name.substr(0, kMaxCommonName - 1 - number.size()) + " " + number;
   }
   return X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8,
                                     reinterpret_cast<const unsigned char*>(name.data()), static_cast<int>(name.size()),

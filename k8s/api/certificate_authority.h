@@ -18,9 +18,9 @@ struct CertificateAndKey {
   absl::Time not_after = absl::InfinitePast();
 };
 
-// Makes a self-signed CA that may sign leaves and no further CAs. Its subject is `common_name` and its serial number,
-// so that in a bundle of several each verifier finds the right one. Valid from five minutes before `now`, for verifiers
-// whose clock is behind. INTERNAL: OpenSSL failed, out of entropy or memory.
+// Makes a self-signed CA that may sign leaves and no further CAs. Its subject is `common_name`, cut where that is too
+// long, and a random number, so that in a bundle of several each verifier finds the right one. Valid from five minutes
+// before `now`, for verifiers whose clock is behind. INTERNAL: OpenSSL failed, out of entropy or memory.
 absl::StatusOr<CertificateAndKey> MakeCa(const std::string& common_name, absl::Duration lifetime, absl::Time now);
 
 // Makes a key and a server certificate for it, signed by `ca`, for DNS names and IP addresses as clients dial them. It

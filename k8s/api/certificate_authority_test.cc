@@ -77,6 +77,10 @@ TEST_F(CertificateAuthorityTest, InABundleOfSeveralTheRightOneIsFound) {
   EXPECT_THAT(Verify(leaf.certificate, other, kName, kNow), Not("ok"));
 }
 
+TEST_F(CertificateAuthorityTest, ALongCommonNameIsCut) {
+  EXPECT_TRUE(MakeCa(std::string(200, 'x'), absl::Hours(1), kNow).ok());
+}
+
 TEST_F(CertificateAuthorityTest, ANameCannotSmuggleInAnother) {
   const CertificateAndKey leaf = Sign({"a.svc,DNS:kubernetes.default.svc"});
   EXPECT_THAT(Verify(leaf.certificate, ca_.certificate, "kubernetes.default.svc", kNow), HasSubstr("mismatch"));

@@ -31,6 +31,8 @@ inline const Resource kServiceAccounts{"", "v1", "serviceaccounts"};
 inline const Resource kEvents{"events.k8s.io", "v1", "events"};
 inline const Resource kTokenReviews{"authentication.k8s.io", "v1", "tokenreviews"};
 inline const Resource kLeases{"coordination.k8s.io", "v1", "leases"};
+inline const Resource kMutatingWebhookConfigurations{"admissionregistration.k8s.io", "v1",
+                                                     "mutatingwebhookconfigurations"};
 inline const Resource kImports{"multicluster.admiralty.io", "v1alpha1", "serviceaccountimports"};
 inline const Resource kImportPolicies{"multicluster.admiralty.io", "v1alpha1", "serviceaccountimportpolicies"};
 

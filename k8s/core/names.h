@@ -39,6 +39,8 @@ inline constexpr char kBrokerName[] = "service-account-import-controller";
 inline constexpr char kWebhookName[] = "service-account-import-admission-controller";
 // In the broker's namespace: the CA that signs the certificates of its gRPC API.
 inline constexpr char kBrokerCaSecret[] = "service-account-import-controller-ca";
+// In kWebhookNamespace: the CA of the webhook (ca_rotation.h), kept by the broker.
+inline constexpr char kWebhookCaSecret[] = "service-account-import-admission-controller-cert";
 // In every namespace that has imports: the ConfigMap with the CA (key kCaKey) of the broker's gRPC API.
 inline constexpr char kBrokerCaConfigMap[] = "multicluster-service-account-ca";
 // Whom a pod's projected token for the broker is for.

@@ -1,0 +1,81 @@
+#include "k8s/api/serving_certificate.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <chrono>
+#include <utility>
+
+#include "k8s/core/build_secret.h"
+#include "k8s/core/ca_rotation.h"
+
+namespace k8s {
+namespace {
+
+// How soon to try again when signing failed, and how often to look at the clock: it may have been set.
+constexpr absl::Duration kRetry = absl::Seconds(10);
+
+}  // namespace
+
+ServingCertificate::ServingCertificate(const Client& client, const Clock& clock, Options options,
+                                       std::function<void(const CertificateAndKey&)> on_certificate,
+                                       std::function<void(const absl::Status&)> on_problem)
+    : clock_(clock),
+      options_(std::move(options)),
+      on_certificate_(std::move(on_certificate)),
+      on_problem_(std::move(on_problem)),
+      thread_([this] { Loop(); }),
+      secret_(
+          client, kSecrets, options_.secret.namespace_name,
+          {.field_selector = absl::StrCat("metadata.name=", options_.secret.name)},
+          [](const Json& object) -> absl::StatusOr<Signer> {
+            std::map<std::string, SecretString> data = ParseSecretData(object);
+            return Signer{.certificate = std::string(data[kCaCertificateKey].Reveal()), .key = data[kCaKeyKey]};
+          },
+          [this](const ObjectKey&, const auto&, const auto& after) {
+            if (after == nullptr || after->certificate.empty()) return;  // what we have serves on
+            std::lock_guard lock(mu_);
+            if (after->certificate == signer_.certificate && after->key == signer_.key) return;
+            signer_ = *after;
+            changed_ = true;
+            wake_.notify_all();
+          },
+          [this](const absl::Status& status) {
+            if (!status.ok()) on_problem_(status);
+          },
+          [this](const ObjectKey&, const absl::Status& status) { on_problem_(status); }) {}
+
+ServingCertificate::~ServingCertificate() {
+  {
+    std::lock_guard lock(mu_);
+    stopping_ = true;
+    wake_.notify_all();
+  }
+  thread_.join();
+}
+
+void ServingCertificate::Loop() {
+  absl::Time sign_at = absl::InfinitePast();
+  std::unique_lock lock(mu_);
+  while (!stopping_) {
+    if (!signer_.certificate.empty() && (changed_ || clock_.Now() >= sign_at)) {
+      changed_ = false;
+      const Signer signer = signer_;
+      lock.unlock();
+      const absl::Time now = clock_.Now();
+      const absl::StatusOr<CertificateAndKey> leaf =
+          SignLeaf(signer.certificate, signer.key, options_.names, options_.lifetime, now);
+      if (leaf.ok()) {
+        sign_at = now + (leaf->not_after - now) / 2;
+        on_certificate_(*leaf);
+      } else {
+        sign_at = now + kRetry;
+        on_problem_(leaf.status());
+      }
+      lock.lock();
+      continue;
+    }
+    wake_.wait_for(lock, absl::ToChronoMilliseconds(kRetry));
+  }
+}
+
+}  // namespace k8s

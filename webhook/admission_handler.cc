@@ -1,0 +1,148 @@
+#include "webhook/admission_handler.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include <utility>
+
+#include "k8s/api/log.h"
+#include "k8s/core/names.h"
+#include "webhook/inject_pod.h"
+
+namespace webhook {
+namespace {
+
+// For all live GETs of one pod together. The API server gives us 10 s in all.
+constexpr absl::Duration kLiveBudget = absl::Seconds(3);
+
+const char* DoorName(Door door) {
+  switch (door) {
+    case Door::kFiles:
+      return "files";
+    case Door::kKubeconfig:
+      return "kubeconfig";
+    case Door::kInCluster:
+      return "in-cluster";
+  }
+  return "";
+}
+
+const char* ResultOf(const AdmissionResponse& response) {
+  switch (response.status.code()) {
+    case absl::StatusCode::kOk:
+      return response.patch.empty() ? "unchanged" : "allowed";
+    case absl::StatusCode::kInvalidArgument:
+      return "invalid";
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kNotFound:
+      return "not_ready";
+    default:
+      return "error";
+  }
+}
+
+std::string PodName(const k8s::Json& pod) {
+  const std::string name = k8s::StringAt(pod, {"metadata", "name"});
+  return name.empty() ? k8s::StringAt(pod, {"metadata", "generateName"}) + "*" : name;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> AdmissionHandler::Review(std::string_view body) const {
+  const absl::Duration start = deps_.clock.Monotonic();
+  const absl::StatusOr<AdmissionRequest> request = ParseAdmissionReview(body);
+  if (!request.ok()) {
+    deps_.metrics.CountMalformed();
+    return request.status();
+  }
+  AdmissionResponse response = request->creates_pod ? Decide(*request) : AdmissionResponse();
+  const char* result = ResultOf(response);
+  response.audit["result"] = result;
+  k8s::Log(response.status.ok() ? k8s::LogLevel::kDebug : k8s::LogLevel::kInfo,
+           response.status.ok() ? "admitted a pod" : "refused a pod",
+           {{"pod", absl::StrCat(request->namespace_name, "/", PodName(request->object))},
+            {"result", result},
+            {"dryRun", request->dry_run ? "true" : "false"},
+            {"reason", std::string(response.status.message())}});
+  deps_.metrics.CountAdmission(result, deps_.clock.Monotonic() - start);
+  return BuildAdmissionReview(request->uid, std::move(response));
+}
+
+AdmissionResponse AdmissionHandler::Decide(const AdmissionRequest& review) const {
+  absl::StatusOr<PodRequest> request = ParsePodRequest(k8s::StringMapAt(review.object, {"metadata", "annotations"}));
+  if (!request.ok()) return {.status = request.status()};
+  if (request->imports.empty()) return {};
+  AdmissionResponse response{
+      .audit = {{"imports", absl::StrJoin(request->imports, ",")}, {"client", DoorName(request->door)}}};
+  const absl::StatusOr<bool> sidecar = WantsSidecar(*request, review.namespace_name);
+  const absl::StatusOr<std::vector<Import>> imports =
+      sidecar.ok() ? (request->sidecar = *sidecar, FindImports(*request, review.namespace_name)) : sidecar.status();
+  absl::StatusOr<Injection> injection =
+      imports.ok() ? InjectPod(review.object, *request, *imports, deps_.sidecar_image) : imports.status();
+  if (!injection.ok()) {
+    response.status = injection.status();
+    return response;
+  }
+  response.audit["sidecar"] = request->sidecar.value_or(false) ? "enabled" : "disabled";
+  response.patch = std::move(injection->patch);
+  response.warnings = std::move(injection->warnings);
+  return response;
+}
+
+absl::StatusOr<bool> AdmissionHandler::WantsSidecar(const PodRequest& request,
+                                                    const std::string& namespace_name) const {
+  if (request.sidecar) return *request.sidecar;
+  // A namespace that is not in the cache yet is so new that its first pod may miss the default: so ask.
+  auto meta = deps_.namespaces.Get({"", namespace_name});
+  if (meta == nullptr) {
+    const absl::StatusOr<k8s::Json> live =
+        deps_.target.Get(k8s::kNamespaces, {"", namespace_name}, /*metadata_only=*/true);
+    if (!live.ok()) {
+      return absl::UnavailableError(
+          absl::StrCat("namespace ", namespace_name, " cannot be read: ", std::string(live.status().message())));
+    }
+    meta = std::make_shared<const k8s::ObjectMeta>(k8s::ParseObjectMeta(*live));
+  }
+  const absl::StatusOr<std::optional<bool>> wish = ParseSidecarWish(meta->annotations);
+  if (!wish.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("namespace ", namespace_name, ": ", std::string(wish.status().message())));
+  }
+  return wish->value_or(false);
+}
+
+absl::StatusOr<std::vector<Import>> AdmissionHandler::FindImports(const PodRequest& request,
+                                                                  const std::string& namespace_name) const {
+  const absl::Duration end = deps_.clock.Monotonic() + kLiveBudget;
+  std::vector<Import> imports;
+  std::vector<std::string> missing;
+  for (const std::string& name : request.imports) {
+    const k8s::ObjectKey key{namespace_name, name};
+    const auto cached = deps_.imports.Get(key);
+    if (cached != nullptr && (cached->not_ready.empty() || request.sidecar.value_or(false))) {
+      imports.push_back(*cached);
+      continue;
+    }
+    // Made or ready a moment ago, maybe in the same apply as the pod: a ReplicaSet that is refused now waits for up to
+    // 16 minutes.
+    if (deps_.clock.Monotonic() > end) return absl::UnavailableError("the API server answers too slowly; try again");
+    const absl::StatusOr<k8s::Json> live = deps_.target.Get(k8s::kImports, key);
+    deps_.metrics.CountLiveGet(live.ok());
+    if (absl::IsNotFound(live.status())) {
+      missing.push_back(name);
+      continue;
+    }
+    const absl::StatusOr<Import> import = live.ok() ? ParseImport(*live) : live.status();
+    if (!import.ok()) {
+      return absl::UnavailableError(
+          absl::StrCat("import ", name, " cannot be read: ", std::string(import.status().message())));
+    }
+    imports.push_back(*import);
+  }
+  if (missing.empty()) return imports;
+  return absl::NotFoundError(absl::StrCat("there is no ServiceAccountImport ", absl::StrJoin(missing, ", "),
+                                          " in namespace ", namespace_name, "; create it, or correct annotation ",
+                                          k8s::kImportNameKey));
+}
+
+}  // namespace webhook
