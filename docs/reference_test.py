@@ -17,6 +17,7 @@ REFERENCE = pathlib.Path("docs/reference")
 # Each program, and where its binary lies.
 PROGRAMS = {
     "mcsa-broker": "broker/mcsa-broker",
+    "mcsa-webhook": "webhook/mcsa-webhook",
     "kubemcsa": "client/cli/kubemcsa",
 }
 

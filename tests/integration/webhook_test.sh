@@ -1,0 +1,164 @@
+#!/bin/bash
+# kind: cluster
+# The webhook between a real API server and its own rights: what pods get, what is refused and how, and what happens to other
+# pods while the webhook is away or attacked.
+set -uo pipefail
+. tests/integration/lib.sh
+. tests/integration/webhook_lib.sh
+
+install_broker
+install_webhook
+k2 apply -f k8s/manifests/samples/account.yaml >/dev/null
+kubemcsa bootstrap cluster1 cluster2 --source-server="$(k2 config view --minify -o jsonpath='{.clusters[0].cluster.server}')" 2>/dev/null
+broker_kubeconfig
+start_broker --ca-propagation=1
+start_webhook
+check "the webhook becomes ready with the CA that the broker made" webhook_is_ready
+for name in a b dotted.name.example "$(printf 'x%.0s' {1..253})"; do import "$name"; done
+for name in a b dotted.name.example "$(printf 'x%.0s' {1..253})"; do eventually "import ${name:0:20} is ready" 20 has_reason "$name" TokenIssued; done
+
+# --- what pods get
+sees() { [[ $(pod "$2" "${3-}" | mounts "${4-app}") == "$1" ]]; }
+check "a pod that asks sees its import" sees a "$(asks a)"
+check "spaces, duplicates and empty items do not matter" sees "a b" "$(asks ' a ,b, a,, ')"
+check "an empty list is no list" sees "" "$(asks ' , ')"
+check "a dotted name works" sees dotted.name.example "$(asks dotted.name.example)"
+long=$(printf 'x%.0s' {1..253})
+check "and one of 253 characters" sees "$long" "$(asks "$long")"
+check "init containers see it as well" sees a "$(asks a)" '"initContainers": [{"name": "init", "image": "i"}]' init
+check "a container that is not listed does not" sees "" "$(asks a), \"$prefix.containers\": \"init\"" '"initContainers": [{"name": "init", "image": "i"}]'
+check "user namespaces do not matter" sees a "$(asks a)" '"hostUsers": false'
+check "KUBECONFIG is set when it is asked for" says "$directory/a/config" pod "$(asks a), \"$prefix.client\": \"kubeconfig\""
+server2=$(k2 config view --minify -o jsonpath='{.clusters[0].cluster.server}')
+check "the in-cluster door leads to cluster2" says "${server2##*:}" pod "$(asks a), \"$prefix.client\": \"in-cluster\""
+check "several kubeconfigs come with a warning" says "read the first only" pod "$(asks a,b), \"$prefix.client\": \"kubeconfig\""
+check "a real pod is created with its label" eval "pod '$(asks a)' | python3 -c 'import json, sys; assert json.load(sys.stdin)[\"metadata\"][\"labels\"][\"multicluster.admiralty.io/injected\"] == \"true\"'"
+
+# --- what is refused
+check "an unknown import is named" denied "there is no ServiceAccountImport nobody in namespace default" pod "$(asks a,nobody)"
+check "a name with a space is none" denied 'lists "a b", which is no name' pod "$(asks 'a b')"
+check "a volume of our name is the user's mistake" denied "rename it" pod "$(asks a)" \
+  "\"volumes\": [{\"name\": \"mcsa-$(printf a | sha256sum | head -c 10)\", \"emptyDir\": {}}]"
+check "a container of our name too" denied "kept for the sidecar" pod "$(asks a)" '"initContainers": [{"name": "mcsa-sidecar", "image": "i"}]'
+mounted() { echo "\"volumes\": [{\"name\": \"v\", \"emptyDir\": {}}], \"initContainers\": [{\"name\": \"c\", \"image\": \"i\", \"volumeMounts\": [{\"name\": \"v\", \"mountPath\": \"$1\"}]}]"; }
+check "a mount at our path too" denied "mount it elsewhere" pod "$(asks a)" "$(mounted $directory/a)"
+check "or below it" denied "mount it elsewhere" pod "$(asks a)" "$(mounted $directory/a/token)"
+check "a wrong door lists the right ones" denied "files, kubeconfig or in-cluster" pod "$(asks a), \"$prefix.client\": \"x\""
+import unready default "namespace: nowhere"
+check "an import that is not ready says so" denied "import unready is not ready" pod "$(asks unready)"
+check "the sidecar waits for it instead" says '"mcsa-sidecar"' pod "$(asks unready), \"$prefix.sidecar\": \"enabled\""
+k1 annotate namespace default "$prefix.sidecar=enabled" >/dev/null
+eventually "the namespace may carry that default" 10 says '"mcsa-sidecar"' pod "$(asks a)"
+check "and the pod wins" refused says '"mcsa-sidecar"' pod "$(asks a), \"$prefix.sidecar\": \"disabled\""
+k1 annotate namespace default "$prefix.sidecar-" >/dev/null
+eventually "until it goes" 10 refused says '"mcsa-sidecar"' pod "$(asks a)"
+
+# --- restricted pod security, and no API token of the pod in the sidecar
+k1 create namespace restricted >/dev/null
+k1 label namespace restricted pod-security.kubernetes.io/enforce=restricted >/dev/null
+import a restricted
+eventually "restricted pods with the sidecar are admitted" 10 says '"mcsa-sidecar"' \
+  pod "$(asks a), \"$prefix.sidecar\": \"enabled\"" '' restricted
+sidecar_tokens() {
+  pod "$(asks a), \"$prefix.sidecar\": \"enabled\"" | python3 -c '
+import json, sys
+sidecar = json.load(sys.stdin)["spec"]["initContainers"][0]
+print(sidecar["name"], *[m["name"] for m in sidecar["volumeMounts"] if m["mountPath"] == "/var/run/secrets/kubernetes.io/serviceaccount"])'
+}
+check "the sidecar holds the broker's token only" says "mcsa-sidecar mcsa-broker" sidecar_tokens
+
+# --- a second real webhook that adds a container after ours
+adder_port=$(free_port)
+python3 tests/integration/container_adder.py "$work" "$adder_port" &
+adder=$!
+eventually "another webhook serves" 10 test -e "$work/adder.crt"
+k1 apply -f - >/dev/null <<YAML
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata: {name: zz-container-adder}
+webhooks:
+- name: adder.example.com
+  clientConfig: {url: "https://127.0.0.1:$adder_port/", caBundle: $(base64 -w0 <"$work/adder.crt")}
+  rules: [{operations: [CREATE], apiGroups: [""], apiVersions: [v1], resources: [pods]}]
+  failurePolicy: Fail
+  sideEffects: None
+  admissionReviewVersions: [v1]
+YAML
+eventually "a container that another webhook added after ours sees the import" 10 sees a "$(asks a)" "" added
+k1 delete mutatingwebhookconfiguration zz-container-adder >/dev/null
+kill $adder
+
+# --- import and Job in one apply
+k1 apply -f - >/dev/null <<YAML
+apiVersion: multicluster.admiralty.io/v1alpha1
+kind: ServiceAccountImport
+metadata: {name: one-apply, namespace: default}
+spec: {clusterName: cluster2, namespace: default, name: pod-lister}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: one-apply, namespace: default}
+spec: {template: {metadata: {annotations: {$prefix.name: one-apply}}, spec: {restartPolicy: Never, containers: [{name: app, image: i}]}}}
+YAML
+job_sees() { [[ $(k1 get pod -l job-name="$1" -o json | python3 -c 'import json, sys; print(json.dumps(json.load(sys.stdin)["items"][0]))' | mounts app) == "$1" ]]; }
+eventually "an import and its Job in one apply end in a pod" 30 job_sees one-apply
+
+# --- the webhook is away
+stop_webhook
+check "without the webhook, other pods are created" pod ''
+check "also in kube-system" pod '' '' kube-system
+check "pods that ask hear whose webhook fails" denied "service-account-import-admission-controller.multicluster.admiralty.io" pod "$(asks a)"
+check "our own namespace is never asked about" pod "$(asks a)" '' multicluster-service-account
+k1 create namespace out >/dev/null
+k1 label namespace out multicluster-service-account=disabled >/dev/null
+eventually "nor one that is labelled disabled" 10 pod "$(asks a)" '' out
+k1 get mutatingwebhookconfiguration service-account-import-admission-controller -o yaml >"$work/configuration.yaml"
+k1 delete mutatingwebhookconfiguration service-account-import-admission-controller >/dev/null
+eventually "without its configuration the guard refuses" 10 denied "is the webhook service-account-import-admission-controller installed" pod "$(asks a)"
+check "and our broker starts" pod "$(asks a)" '' multicluster-service-account
+sed -i '/resourceVersion:/d; /uid:/d; /caBundle:/d' "$work/configuration.yaml"
+k1 create -f "$work/configuration.yaml" >/dev/null
+start_webhook
+check "the broker fills in caBundle anew, and the webhook is ready" webhook_is_ready
+eventually "so that pods are admitted again" 10 sees a "$(asks a)"
+
+# --- a clear answer to nonsense
+post() { curl -sk -o /dev/null -w '%{http_code}' --max-time 20 "https://127.0.0.1:$webhook_port$@"; }
+python3 -c 'print("[" * 100000 + "]" * 100000)' >"$work/deep"
+head -c 4000000 /dev/zero >"$work/huge"
+check "half a review is a 400" test "$(post /mutate-pods -d '{"kind":')" = 400
+check "a deep one too" test "$(post /mutate-pods --data-binary "@$work/deep")" = 400
+check "a huge one is a 413" test "$(post /mutate-pods -H Expect: --data-binary "@$work/huge")" = 413
+check "another path is a 404" test "$(post / -d x)" = 404
+check "TLS 1.2 is refused" refused curl -sk --tls-max 1.2 "https://127.0.0.1:$webhook_port/healthz"
+check "plain HTTP is refused" refused curl -s --max-time 10 "http://127.0.0.1:$webhook_port/healthz"
+
+# --- attacked, while 1,000 pods are created
+python3 tests/integration/attack_webhook.py $webhook_port "$work/attack" &
+attack=$!
+eventually "the attack is under way" 60 test -e "$work/attack"
+import flood
+eventually "import flood is ready" 20 has_reason flood TokenIssued
+k1 apply -f - >/dev/null <<YAML
+apiVersion: batch/v1
+kind: Job
+metadata: {name: flood, namespace: default}
+spec: {parallelism: 1000, completions: 1000, template: {metadata: {annotations: {$prefix.name: flood}}, spec: {restartPolicy: Never, containers: [{name: app, image: i}]}}}
+YAML
+created() { (($(k1 get pod -l job-name=flood -o name | wc -l) == $1)); }
+eventually "1,000 pods are created under attack" 180 created 1000
+kill $attack
+attack=
+all_mounted() {
+  k1 get pod -l job-name=flood -o json | python3 -c '
+import json, sys
+pods = json.load(sys.stdin)["items"]
+bare = [p["metadata"]["name"] for p in pods if not any(m["mountPath"].endswith("/flood") for m in p["spec"]["containers"][0]["volumeMounts"])]
+sys.exit(f"{len(bare)} of {len(pods)} pods lack the mount" if bare else 0)'
+}
+check "every one with its mounts" all_mounted
+check "none was refused or timed out" test "$(k1 get events --field-selector reason=FailedCreate,involvedObject.name=flood -o name | wc -l)" = 0
+echo "webhook's peak of resident memory: $(resident_peak) KiB"
+check "memory stays below the limit" test "$(resident_peak)" -lt $((128 * 1024))
+check "no token is in the webhook's log" refused grep -qE 'eyJ[A-Za-z0-9_-]{20}' "$work/webhook.log"
+check "metrics count the admissions" says 'mcsa_admissions_total{result="allowed"}' curl -s http://127.0.0.1:$metrics_port/metrics
