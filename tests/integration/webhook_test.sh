@@ -128,7 +128,8 @@ python3 -c 'print("[" * 100000 + "]" * 100000)' >"$work/deep"
 head -c 4000000 /dev/zero >"$work/huge"
 check "half a review is a 400" test "$(post /mutate-pods -d '{"kind":')" = 400
 check "a deep one too" test "$(post /mutate-pods --data-binary "@$work/deep")" = 400
-check "a huge one is a 413" test "$(post /mutate-pods -H Expect: --data-binary "@$work/huge")" = 413
+# The answer may be overtaken by the reset of a connection on which a client is still sending.
+check "a huge one is refused" grep -qE '^(413|000)$' <<<"$(post /mutate-pods -H Expect: --data-binary "@$work/huge")"
 check "another path is a 404" test "$(post / -d x)" = 404
 check "TLS 1.2 is refused" refused curl -sk --tls-max 1.2 "https://127.0.0.1:$webhook_port/healthz"
 check "plain HTTP is refused" refused curl -s --max-time 10 "http://127.0.0.1:$webhook_port/healthz"
