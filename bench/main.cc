@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/broker_bench.h"
 #include "bench/measure.h"
 #include "bench/sidecar_bench.h"
 
@@ -21,6 +22,8 @@ const Benchmark kBenchmarks[] = {
     {{"getconfig-p50", "getconfig-p99"}, bench::GetConfigLatency},
     {{"sidecar-rss-idle", "sidecar-rss-loaded"}, bench::SidecarMemory},
     {{"sidecar-ready"}, bench::SidecarReady},
+    {{"propagation-1000-p99"}, bench::Propagation},
+    {{"fanout-1000-p99"}, bench::FanOut},
 };
 
 }  // namespace
@@ -40,12 +43,15 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   app.add_option("--empty-server", empty_server, "used by itself: be the floor of getconfig on this socket")->group("");
+  std::string broker;
+  app.add_option("--broker", broker, "used by itself: be the broker of the streams, in this folder")->group("");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   if (!empty_server.empty()) bench::RunEmptyServer(empty_server);
+  if (!broker.empty()) bench::RunBroker(broker);
 
   const auto is_wanted = [&](const std::string& name) {
     return wanted.empty() || std::find(wanted.begin(), wanted.end(), name) != wanted.end();
