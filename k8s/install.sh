@@ -5,7 +5,7 @@
 #
 #   --context C          the target, a context of your kubeconfig
 #   --registry R         push the images to R/multicluster-service-account/... (credentials: skopeo login); without it they
-#                        are loaded into the node of the clusters that tools/clusters started, where C must be the first
+#                        are loaded into the nodes of the clusters that tools/clusters started, where C must be the first
 #   --namespaces A,B     let the broker keep Secrets in these namespaces too
 #   --overlay DIR        apply this kustomization instead of k8s/manifests: k8s/overlays/cluster-wide, or one of your own
 #   --wait SECONDS       wait so long for the pods to be ready, 120 without it; 0 does not wait
@@ -66,7 +66,7 @@ push() {
 load() {
   local archives
   mapfile -t archives < <(images archive)
-  say "loading ${#archives[@]} images into the first cluster's node"
+  say "loading ${#archives[@]} images into the nodes"
   (cd "$root" && tools/clusters load "${archives[@]}")
 }
 
