@@ -54,7 +54,10 @@ void WatchCall::Begin(const absl::StatusOr<Result>& result) {
       if (!finished_ && message_ == nullptr) SendLocked();
       if (!finished_ && message_ == nullptr) {
         patience_ = std::make_unique<grpc::Alarm>();
-        patience_->Set(absl::ToChronoTime(absl::Now() + kPatience), [self](bool) { self->StopWaiting(); });
+        // An alarm keeps its function even after it rang: with `self` in it, the call would own itself for ever.
+        patience_->Set(absl::ToChronoTime(absl::Now() + kPatience), [call = weak_from_this()](bool) {
+          if (const std::shared_ptr<WatchCall> alive = call.lock()) alive->StopWaiting();
+        });
       }
       return;
     }
