@@ -1,0 +1,39 @@
+#!/bin/bash
+# kind: node
+# Annotated pods on real nodes: the predecessor's story with its own manifests, import and Job in one apply, pods of every user.
+set -uo pipefail
+. tests/integration/lib.sh
+. tests/integration/pods_lib.sh
+
+# --- the predecessor's README: its commands, and its manifests but for the image
+check "install and bootstrap" tools/clusters install
+k2 create serviceaccount pod-lister >/dev/null
+k2 create role pod-lister --verb=list --resource=pods >/dev/null
+k2 create rolebinding pod-lister --role=pod-lister --serviceaccount=default:pod-lister >/dev/null
+k2 run nginx --image localhost/pause:1 >/dev/null
+k1 label namespace default multicluster-service-account=enabled >/dev/null
+check "its manifests are taken" k1 create -f <(sed "s|IMAGE|$client|" tests/testdata/predecessor/readme-cluster1.yaml)
+eventually "its Job completes" 60 completed multicluster-client
+check "the log ends with cluster2's pod" test "$(k1 logs job/multicluster-client | tail -1)" = nginx
+config() { k1 get secret -l $prefix.name=$sai -o "jsonpath={.items[0].data.config}" | base64 -d; }
+check "the Secret is found by the label, with a kubeconfig" says $sai config
+
+# --- import and Job in one apply, the Job first
+{ import=one-apply job one-apply && echo --- && sed "s/^  name: $sai/  name: one-apply/" k8s/manifests/samples/import.yaml; } >"$work/one-apply.yaml"
+check "import and Job are applied at once" k1 apply -f "$work/one-apply.yaml"
+eventually "the Job's pod is refused, and told why" 10 hears one-apply "one-apply"
+eventually "it is tried again and completes" 60 completed one-apply
+
+# --- every user can read the files
+users=("root:runAsUser: 0" "thousand:runAsUser: 1000" "nobody:runAsUser: 65532" "group:runAsUser: 1000, fsGroup: 2000")
+for user in "${users[@]}"; do
+  job "files-${user%%:*}" "" "${user#*:}"
+  echo ---
+  job "sidecar-${user%%:*}" "$prefix.sidecar: enabled" "${user#*:}"
+  echo ---
+done | k1 apply -f - >/dev/null
+for user in "${users[@]}"; do
+  for form in files sidecar; do
+    eventually "${user#*:}, ${form}: reads its files" 60 completed "$form-${user%%:*}"
+  done
+done
