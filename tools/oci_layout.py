@@ -54,6 +54,7 @@ def main():
     parser.add_argument("--label", action="append", default=[])
     parser.add_argument("--user", default="65532:65532")
     parser.add_argument("--arch", default="amd64")
+    parser.add_argument("--level", type=int, default=9, help="of the compression, 1 to 9")
     parser.add_argument("files", nargs="+", metavar="SOURCE[:MODE]=/path")
     args = parser.parse_args()
 
@@ -64,7 +65,7 @@ def main():
         with open(source, "rb") as file:
             files[path.lstrip("/")] = (file.read(), int(mode or "644", 8))
     plain = tar_of(files, folders=["tmp"])
-    layer = gzip.compress(plain, 9, mtime=0)
+    layer = gzip.compress(plain, args.level, mtime=0)
 
     labels = dict(label.split("=", 1) for label in args.label)
     blobs = {}

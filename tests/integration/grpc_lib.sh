@@ -40,6 +40,7 @@ ends_with() { [[ $(client "${@:2}" | tail -1) == *"\"code\": \"$1\""* ]]; }
 # field EXPRESSION COMMAND...: of the command's first line, m.
 field() { "${@:2}" | sed -n 1p | python3 -c "import json, sys; m = json.loads(sys.stdin.readline()); print($1)"; }
 same() { [[ $1 == "$2" && -n $1 ]]; }
+differs() { [[ $("${@:2}") != "$1" ]]; }
 # seen FILE EXPRESSION: whether a line of a stream, m, is so.
 seen() { python3 -c "
 import json, sys

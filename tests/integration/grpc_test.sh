@@ -131,7 +131,6 @@ eventually "and a new one as well" 10 eval '[[ $(tail -1 $work/lazy-stream) == *
 # --- CA
 bundle() { k1 get configmap multicluster-service-account-ca -o jsonpath='{.data.ca\.crt}'; }
 issuer() { openssl s_client -connect "${addresses[${replica-0}]}" -alpn h2 </dev/null 2>/dev/null | openssl x509 -noout -issuer; }
-differs() { [[ $("${@:2}") != "$1" ]]; }
 cp "$work/ca.crt" "$work/ca-first.crt"
 for i in 1 2; do
   signed_by=$(issuer)
