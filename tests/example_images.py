@@ -1,6 +1,7 @@
 """Builds images of the examples in Go, Python, Node.js and shell from what is installed here, not pulled from anywhere.
 
-  example_images.py FOLDER     writes FOLDER/<example>.tar, OCI archives for `tools/clusters load`; node only with npm
+  example_images.py FOLDER [EXAMPLE...]     writes FOLDER/<example>.tar, OCI archives for `tools/clusters load`, of all
+                                            examples if none is named; node only with npm
 
 An interpreter goes in with its library and the shared objects that it needs, at the paths that they have here.
 """
@@ -96,6 +97,7 @@ def shell(out: Path) -> None:
     image(out, "shell", "/bin/sh", files)
 
 
-for build in (go, python, node, shell):
-    BUILD.mkdir(parents=True, exist_ok=True)
-    build(Path(sys.argv[1]) / f"{build.__name__}.tar")
+BUILDERS = {"go": go, "python": python, "node": node, "shell": shell}
+BUILD.mkdir(parents=True, exist_ok=True)
+for name in sys.argv[2:] or BUILDERS:
+    BUILDERS[name](Path(sys.argv[1]) / f"{name}.tar")
