@@ -18,6 +18,8 @@ REFERENCE = pathlib.Path("docs/reference")
 PROGRAMS = {
     "mcsa-broker": "broker/mcsa-broker",
     "mcsa-webhook": "webhook/mcsa-webhook",
+    "mcsa-sidecar": "sidecar/mcsa-sidecar",
+    "mcsa-credential": "client/credential/mcsa-credential",
     "kubemcsa": "client/cli/kubemcsa",
 }
 
@@ -87,6 +89,11 @@ class ReferenceTest(unittest.TestCase):
         literals = set(re.findall(r'"((?:[A-Z][a-z]+){2,}|Revoked)"', code))
         self.assertEqual(documented, literals)
 
+    def test_every_reason_of_the_grpc_api(self):
+        documented = first_cells("serviceaccountimport.md", "Reasons on the gRPC API")
+        code = read("broker/config_snapshot.cc") + read("sidecar/config_view.cc")
+        self.assertCountEqual(documented, set(re.findall(r'reason(?: = |\()"(\w+)"', code)))
+
     def test_every_metric(self):
         metrics = {name for path in sorted(pathlib.Path().glob("*/metrics.cc"))
                    for name in re.findall(r'\.Name\("(.*?)"\)', read(path))}
@@ -106,6 +113,7 @@ class ReferenceTest(unittest.TestCase):
     def test_every_flag(self):
         documented = dict(re.findall(r"^## (.*?)\n\n```\n(.*?)\n```$", read(REFERENCE / "commands.md"), re.S | re.M))
         self.assertEqual(documented, help_texts("."))
+        self.assertEqual([name for name in PROGRAMS if "Example: " not in documented[name]], [])
 
 
 if __name__ == "__main__":
