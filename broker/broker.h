@@ -78,6 +78,10 @@ class Broker {
   std::mutex mu_;
   std::map<AccountKey, std::set<k8s::ObjectKey>> imports_of_account_;  // guarded by mu_
 
+  std::shared_mutex serving_mu_;
+  std::unique_ptr<Serving> serving_;       // guarded by serving_mu_; null unless it serves
+  std::unique_ptr<WebhookCa> webhook_ca_;  // guarded by serving_mu_; null before Run()
+
   // Each starts threads that call back into those above it, so the order counts: made downwards, torn down upwards.
   SourceRegistry sources_;
   k8s::EventRecorder events_;
@@ -89,9 +93,6 @@ class Broker {
   k8s::ScopedWatch secrets_;
   std::unique_ptr<k8s::LeaseElection> election_;
   std::unique_ptr<k8s::WorkerPool> workers_;
-  std::shared_mutex serving_mu_;
-  std::unique_ptr<Serving> serving_;       // guarded by serving_mu_; null unless it serves
-  std::unique_ptr<WebhookCa> webhook_ca_;  // guarded by serving_mu_; null before Run()
 };
 
 }  // namespace broker
