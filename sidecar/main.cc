@@ -1,7 +1,5 @@
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -11,6 +9,7 @@
 
 #include "k8s/api/clock.h"
 #include "k8s/api/log.h"
+#include "k8s/api/stop_signal.h"
 #include "k8s/core/names.h"
 #include "k8s/core/version.h"
 #include "sidecar/footprint.h"
@@ -27,24 +26,13 @@ constexpr absl::Duration kFirstLook = absl::Milliseconds(2);
 constexpr absl::Duration kLastLook = absl::Milliseconds(100);
 constexpr absl::Duration kProgress = absl::Seconds(10);
 
-// Blocked in every thread, so that the loop alone receives them.
-int BlockStopSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-  return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 int Run(sidecar::Options options) {
   sidecar::KeepHeapSmall();
   k8s::SetLogLevel(k8s::ParseLogLevel(options.log_level));
-  const int stop_signals = BlockStopSignals();
+  k8s::BlockStopSignals();
   Log(LogLevel::kInfo, "mcsa-sidecar starts", {{"version", k8s::kVersion}, {"broker", options.broker}});
   sidecar::Sidecar sidecar(std::move(options), k8s::SystemClock());
-  const absl::Status status = sidecar.Run(stop_signals);
+  const absl::Status status = sidecar.Run(k8s::OpenStopSignals());
   if (!status.ok()) Log(LogLevel::kError, "mcsa-sidecar cannot serve", {{"error", std::string(status.message())}});
   // At once: open calls have nothing to lose, and a pod that ends should not wait for us.
   _exit(status.ok() ? 0 : 1);

@@ -1,6 +1,7 @@
 #include "k8s/api/stop_signal.h"
 
 #include <signal.h>
+#include <sys/signalfd.h>
 
 namespace k8s {
 namespace {
@@ -25,6 +26,11 @@ void AwaitStopSignal() {
   const sigset_t signals = StopSignals();
   int signal_number = 0;
   sigwait(&signals, &signal_number);
+}
+
+int OpenStopSignals() {
+  const sigset_t signals = StopSignals();
+  return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 }  // namespace k8s

@@ -10,6 +10,9 @@ void BlockStopSignals();
 // Blocks until one of them comes.
 void AwaitStopSignal();
 
+// The same for an event loop: a file descriptor that is readable once one of them came. The caller's to close.
+int OpenStopSignals();
+
 }  // namespace k8s
 
 #endif  // K8S_API_STOP_SIGNAL_H_
