@@ -1,15 +1,14 @@
 #include <absl/status/status.h>
-#include <absl/strings/str_cat.h>
 
 #include <memory>
 #include <string>
 #include <thread>
 
 #include "broker/broker.h"
-#include "broker/http_endpoints.h"
 #include "broker/metrics.h"
 #include "broker/options.h"
 #include "k8s/api/cluster_connection.h"
+#include "k8s/api/health_endpoints.h"
 #include "k8s/api/log.h"
 #include "k8s/api/stop_signal.h"
 #include "k8s/core/service_account_import.h"
@@ -61,15 +60,15 @@ int main(int argc, char** argv) {
       Log(LogLevel::kWarn, "a context is no source because its name is no DNS-1123 subdomain", {{"context", name}});
     }
   }
-  std::unique_ptr<broker::HttpEndpoints> endpoints;
+  std::unique_ptr<k8s::HttpServer> endpoints;
   if (!options.metrics_address.empty()) {
-    auto started = broker::HttpEndpoints::Start(
+    auto started = k8s::StartHealthEndpoints(
         options.metrics_address,
         [&] {
           broker.UpdateMetrics();
           return metrics.Render();
         },
-        [&] { return broker.IsReady(); });
+        [&] { return broker.IsReady() ? absl::OkStatus() : absl::UnavailableError("starting"); });
     if (!started.ok()) return Fail(started.status());
     endpoints = *std::move(started);
   }

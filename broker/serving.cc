@@ -58,16 +58,20 @@ Serving::Serving(const Options& options, const ConfigRefresherDeps& deps, std::f
                   .timing = {.propagation = options.ca_propagation},
                   .publish = [this](const std::string& bundle) { return config_maps_.Publish(bundle); },
                   .is_leader = std::move(is_leader)}),
-      leaf_(deps.target, deps.clock,
-            {.ca_secret = CaSecretOf(options),
-             .names = NamesOf(options),
-             .lifetime = k8s::CaTiming().leaf_lifetime,
-             .on_certificate =
-                 [this](const k8s::CertificateAndKey& leaf) {
-                   credentials_->SetCertificate(leaf.certificate, leaf.key);
-                   metrics_.SetGrpcCertificateEnd(leaf.not_after);
-                 },
-             .on_ca = [this] { ca_keeper_.Wake(); }}),
+      certificate_(
+          deps.target, deps.clock,
+          {.secret = CaSecretOf(options),
+           .names = NamesOf(options),
+           .lifetime = k8s::CaTiming().leaf_lifetime,
+           .on_secret = [this] { ca_keeper_.Wake(); }},
+          [this](const k8s::CertificateAndKey& leaf) {
+            credentials_->SetCertificate(leaf.certificate, leaf.key);
+            metrics_.SetGrpcCertificateEnd(leaf.not_after);
+          },
+          [](const absl::Status& status) {
+            k8s::Log(k8s::LogLevel::kWarn, "no certificate for the gRPC API can be made now; will try again",
+                     {{"error", std::string(status.message())}});
+          }),
       trimmer_([this] { return service_.streams(); }) {
   std::lock_guard lock(mu_);
   told_of_pods_ = &service_;
@@ -83,7 +87,7 @@ Serving::~Serving() {
 
 absl::Status Serving::Start(const std::atomic<bool>& stopping) {
   const absl::Time end = absl::Now() + kStartTimeout;
-  while (!stopping && !(pods_.WaitForSync(kStartSlice) && leaf_.WaitForFirst(kStartSlice))) {
+  while (!stopping && !(pods_.WaitForSync(kStartSlice) && certificate_.WaitForFirst(kStartSlice))) {
     if (absl::Now() < end) continue;
     return absl::UnavailableError(
         "the gRPC API is not ready: pods could not be listed, or the leader made no CA; the logs say why");

@@ -16,11 +16,11 @@
 #include "broker/config_refresher.h"
 #include "broker/config_service.h"
 #include "broker/grpc_server.h"
-#include "broker/leaf_certificate.h"
 #include "broker/memory_trimmer.h"
 #include "broker/metrics.h"
 #include "broker/options.h"
 #include "k8s/api/informer.h"
+#include "k8s/api/serving_certificate.h"
 
 namespace broker {
 
@@ -65,7 +65,7 @@ class Serving {
   ConfigService service_;
   CaConfigMaps config_maps_;
   CaKeeper ca_keeper_;
-  LeafCertificate leaf_;
+  k8s::ServingCertificate certificate_;
   MemoryTrimmer trimmer_;
   std::unique_ptr<GrpcServer> server_;
 };

@@ -1,5 +1,4 @@
 #include <absl/status/status.h>
-#include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 
 #include <atomic>
@@ -7,6 +6,7 @@
 #include <string>
 
 #include "k8s/api/cluster_connection.h"
+#include "k8s/api/health_endpoints.h"
 #include "k8s/api/http_server.h"
 #include "k8s/api/informer.h"
 #include "k8s/api/log.h"
@@ -127,21 +127,14 @@ int main(int argc, char** argv) {
   std::atomic<bool> serving = false;
   absl::StatusOr<std::unique_ptr<k8s::HttpServer>> endpoints = std::unique_ptr<k8s::HttpServer>();
   if (!options.metrics_address.empty()) {
-    endpoints = k8s::HttpServer::Start(
-        {.address = options.metrics_address, .max_connections = 64, .max_body_bytes = 0, .handler_threads = 2},
-        [&](const ServerRequest& request) -> ServerResponse {
-          if (request.path == "/healthz") return {.body = "ok\n"};
-          if (request.path == "/metrics") {
-            const k8s::HttpServer::Stats stats = (*server)->stats();
-            metrics.SetConnections(stats.connections, stats.evicted);
-            return {.content_type = "text/plain; version=0.0.4", .body = metrics.Render()};
-          }
-          if (request.path != "/readyz") return {.status = 404, .body = "/metrics, /healthz, /readyz\n"};
-          if (!serving) return {.status = 503, .body = "starting or stopping\n"};
-          const absl::Status ready = readiness.Get();
-          return {.status = ready.ok() ? 200 : 503,
-                  .body = ready.ok() ? "ok\n" : absl::StrCat(std::string(ready.message()), "\n")};
-        });
+    endpoints = k8s::StartHealthEndpoints(
+        options.metrics_address,
+        [&] {
+          const k8s::HttpServer::Stats stats = (*server)->stats();
+          metrics.SetConnections(stats.connections, stats.evicted);
+          return metrics.Render();
+        },
+        [&] { return serving ? readiness.Get() : absl::UnavailableError("starting or stopping"); });
     if (!endpoints.ok()) return Fail(endpoints.status());
   }
   Log(LogLevel::kInfo, "mcsa-webhook started",

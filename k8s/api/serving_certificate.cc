@@ -32,7 +32,9 @@ ServingCertificate::ServingCertificate(const Client& client, const Clock& clock,
             return Signer{.certificate = std::string(data[kCaCertificateKey].Reveal()), .key = data[kCaKeyKey]};
           },
           [this](const ObjectKey&, const auto&, const auto& after) {
-            if (after == nullptr || after->certificate.empty()) return;  // what we have serves on
+            if (options_.on_secret) options_.on_secret();
+            // While the Secret is gone or empty the certificate serves on: its CA is still trusted.
+            if (after == nullptr || after->certificate.empty() || after->key.empty()) return;
             std::lock_guard lock(mu_);
             if (after->certificate == signer_.certificate && after->key == signer_.key) return;
             signer_ = *after;
@@ -53,29 +55,40 @@ ServingCertificate::~ServingCertificate() {
   thread_.join();
 }
 
+bool ServingCertificate::WaitForFirst(absl::Duration timeout) {
+  std::unique_lock lock(mu_);
+  return wake_.wait_for(lock, absl::ToChronoNanoseconds(timeout), [this] { return has_signed_; });
+}
+
 void ServingCertificate::Loop() {
   absl::Time sign_at = absl::InfinitePast();
   std::unique_lock lock(mu_);
   while (!stopping_) {
-    if (!signer_.certificate.empty() && (changed_ || clock_.Now() >= sign_at)) {
-      changed_ = false;
-      const Signer signer = signer_;
-      lock.unlock();
-      const absl::Time now = clock_.Now();
-      const absl::StatusOr<CertificateAndKey> leaf =
-          SignLeaf(signer.certificate, signer.key, options_.names, options_.lifetime, now);
-      if (leaf.ok()) {
-        sign_at = now + (leaf->not_after - now) / 2;
-        on_certificate_(*leaf);
-      } else {
-        sign_at = now + kRetry;
-        on_problem_(leaf.status());
-      }
-      lock.lock();
+    if (signer_.certificate.empty() || (!changed_ && clock_.Now() < sign_at)) {
+      wake_.wait_for(lock, absl::ToChronoMilliseconds(kRetry));
       continue;
     }
-    wake_.wait_for(lock, absl::ToChronoMilliseconds(kRetry));
+    changed_ = false;
+    const Signer signer = signer_;
+    lock.unlock();
+    const absl::StatusOr<absl::Duration> next = Sign(signer);
+    if (!next.ok()) on_problem_(next.status());
+    sign_at = clock_.Now() + next.value_or(kRetry);
+    lock.lock();
+    has_signed_ |= next.ok();
+    wake_.notify_all();
   }
+}
+
+absl::StatusOr<absl::Duration> ServingCertificate::Sign(const Signer& signer) {
+  const absl::Time now = clock_.Now();
+  const absl::StatusOr<CertificateAndKey> leaf =
+      SignLeaf(signer.certificate, signer.key, options_.names, options_.lifetime, now);
+  if (!leaf.ok()) return leaf.status();
+  const absl::Duration life = leaf->not_after - now;
+  if (life <= absl::ZeroDuration()) return absl::UnavailableError("the CA has ended; the leader makes a new one");
+  on_certificate_(*leaf);
+  return life / 2;
 }
 
 }  // namespace k8s

@@ -2,6 +2,7 @@
 #define K8S_API_SERVING_CERTIFICATE_H_
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
 #include <condition_variable>
@@ -29,6 +30,7 @@ class ServingCertificate {
     ObjectKey secret;
     std::vector<std::string> names;  // DNS names and IP addresses that clients dial
     absl::Duration lifetime = absl::Hours(24);
+    std::function<void()> on_secret;  // the Secret came, changed or went; in the watch's thread; may be empty
   };
   // `on_certificate` gets each new one; `on_problem` hears why there is none to be had now. Both run in our threads,
   // one at a time.
@@ -37,12 +39,19 @@ class ServingCertificate {
                      std::function<void(const absl::Status&)> on_problem);
   ~ServingCertificate();
 
+  ServingCertificate(const ServingCertificate&) = delete;
+  ServingCertificate& operator=(const ServingCertificate&) = delete;
+
+  // Whether `on_certificate` has had a first one by then.
+  bool WaitForFirst(absl::Duration timeout);
+
  private:
   struct Signer {
     std::string certificate;
     SecretString key;
   };
   void Loop();
+  absl::StatusOr<absl::Duration> Sign(const Signer& signer);  // returns when to sign again
 
   const Clock& clock_;
   const Options options_;
@@ -51,9 +60,10 @@ class ServingCertificate {
 
   std::mutex mu_;
   std::condition_variable wake_;
-  Signer signer_;          // guarded by mu_; empty before there is one
-  bool changed_ = false;   // guarded by mu_
-  bool stopping_ = false;  // guarded by mu_
+  Signer signer_;            // guarded by mu_; empty before there is one
+  bool changed_ = false;     // guarded by mu_
+  bool has_signed_ = false;  // guarded by mu_
+  bool stopping_ = false;    // guarded by mu_
   std::thread thread_;
   Informer<Signer> secret_;  // last: its thread uses the above
 };
