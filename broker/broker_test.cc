@@ -22,7 +22,7 @@ TEST(BrokerTest, HearsOfImportsWhileItIsBeingMade) {
   k8s::FakeTransport api;
   for (int i = 0; i < 100; ++i) {
     api.Put("/apis/multicluster.admiralty.io/v1alpha1/namespaces/default/serviceaccountimports/i" + std::to_string(i),
-             JsonObject{{"spec", JsonObject{{"clusterName", "c"}, {"namespace", "default"}, {"name", "reader"}}}});
+            JsonObject{{"spec", JsonObject{{"clusterName", "c"}, {"namespace", "default"}, {"name", "reader"}}}});
   }
   const k8s::Client client(api);
   const Options options{.own_namespace = "multicluster-service-account", .identity = "replica"};
