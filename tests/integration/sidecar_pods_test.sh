@@ -31,7 +31,10 @@ spec:
 YAML
 }
 app_says() { says "$2" k1 logs "$1" -c app; }
+app_matches() { grep -q "$2" <<<"$(k1 logs "$1" -c app)"; }
+app_ends_with() { [[ $(k1 logs "$1" -c app --tail=1) == *"$2"* ]]; }
 sidecar_log() { k1 logs "$1" -c mcsa-sidecar; }
+is_ready() { k1 wait --for=condition=Ready "pod/$1" --timeout=0s; }
 token_id() { status_field $sai tokenId; }
 uid() { "${@:2}" get pod "$1" -o jsonpath='{.metadata.uid}'; }
 # process POD_UID COMMAND_LINE: the pid, as this machine counts, of the pod's process that starts so.
@@ -42,6 +45,7 @@ process() {
   done
   return 1
 }
+milliseconds() { date +%s%3N; }
 # later FROM TO: milliseconds between two times of the day as logs have them.
 later() { echo $(($(date -d "1970-01-01 $2 UTC" +%s%3N) - $(date -d "1970-01-01 $1 UTC" +%s%3N))); }
 time_of() { grep -oE '[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]+' | tail -1; }
@@ -53,6 +57,10 @@ busybox=$(command -v busybox)
 check "an app's image is made" tools/oci_layout.py "$work/app.tar" --name localhost/sidecar-pods-test:1 --entrypoint /bin/sh --env PATH=/bin --level 1 \
   "$busybox:755=/bin/sh" "$busybox:755=/bin/sleep" "$(readlink -f "$(command -v kubectl)"):755=/bin/kubectl" .bazel/bin/examples/watch-client/watch-client:755=/bin/watch-client
 check "and loaded" tools/clusters load "$work/app.tar"
+# Three minutes in production, for kubelets that look at a ConfigMap once a minute.
+broker patch deployment service-account-import-controller --type=json \
+  -p '[{"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--ca-propagation=10"}]' >/dev/null
+check "the brokers trust nodes to bring a CA in 10 s" broker rollout status deployment service-account-import-controller --timeout=60s
 k2 apply -f k8s/manifests/samples/account.yaml >/dev/null
 k2 run hello --image=localhost/pause:1 --restart=Never >/dev/null
 k1 apply -f k8s/manifests/samples/import.yaml >/dev/null
@@ -87,3 +95,96 @@ socket_client() { /usr/bin/python3 tests/integration/grpc_client.py "unix:/proc/
 secret_token() { k1 get secret "$(secret_of $sai)" -o jsonpath='{.data.token}' | base64 -d; }
 check "GetConfig's token is the Secret's" same "$(field 'm["config"]["token"]' socket_client get $sai)" "$(secret_token)"
 check "ListConfigs lists what the pod lists" same "$(field '[i["name"] for i in m["imports"]]' socket_client list)" "['$sai']"
+
+# --- memory
+resident=$(awk '/^VmRSS/ { print $2 }' "/proc/$sidecar/status")
+echo "# the sidecar's resident memory: $((resident / 1024)) MiB"
+check "it is below what the sidecar requests, 16 MiB" test "$resident" -lt $((16 * 1024))
+check "and limited to 48 MiB" test "$(k1 get pod watcher -o jsonpath='{.spec.initContainers[0].resources.limits.memory}')" = 48Mi
+
+# --- users
+declare -A users=([root]="runAsUser: 0" [user]="runAsUser: 1000" [image-user]="runAsUser: 65532" [group]="runAsUser: 1000, runAsGroup: 1000, fsGroup: 2000")
+# Without the files' directory the client has the socket alone.
+for name in "${!users[@]}"; do
+  pod "$name" "read -r token <$mount/token; echo the file has \${#token} bytes; MCSA_IMPORTS_DIRECTORY=/none watch-client $sai </dev/null" "securityContext: {${users[$name]}}"
+done
+size=$(secret_token | wc -c)
+for name in "${!users[@]}"; do
+  eventually "${users[$name]}: an app reads the file" 30 app_says "$name" "the file has $size bytes"
+  eventually "${users[$name]}: and calls GetConfig" 10 app_matches "$name" "GetConfig $sai: https://.* a token of $size bytes, $second"
+done
+k1 delete pod "${!users[@]}" --now --wait=false >/dev/null
+
+# --- the broker's CA is replaced under an open stream
+bundle() { k1 get configmap multicluster-service-account-ca -o jsonpath='{.data.ca\.crt}'; }
+signing() { broker get secret service-account-import-controller-ca -o json | jq -r '.data | to_entries[] | .key + .value' | md5sum; }
+before=$(bundle)
+broker annotate secret service-account-import-controller-ca multicluster.admiralty.io/rotate-requested-at=now >/dev/null
+eventually "the new CA is trusted" 30 differs "$before" bundle
+announced=$(signing)
+eventually "and signs" 40 differs "$announced" signing
+check "the stream stayed" refused says "there is no stream" sidecar_log watcher
+
+# --- the serving broker is killed
+streams() { k1 get --raw "/api/v1/namespaces/multicluster-service-account/pods/$1:8080/proxy/metrics" | awk '/^mcsa_grpc_streams / { print int($2) }'; }
+serving='' other=''
+for name in $(broker get pod -l app=service-account-import-controller -o jsonpath='{.items[*].metadata.name}'); do
+  if (($(streams "$name") > 0)); then serving=$name; else other=$name; fi
+done
+check "one of two brokers has the stream" test -n "$serving" -a -n "$other"
+killed=$(date -u +%T.%3N)
+check "it is killed" kill -KILL "$(process "$(uid "$serving" broker)" /mcsa-broker)"
+has_stream() { (($(streams "$1") > 0)); }
+eventually "the other has it, by a certificate of the new CA" 5 has_stream "$other"
+reopened=$(sidecar_log watcher | grep -F "the stream to the broker is open" | tail -1 | time_of)
+took "from the kill to the next stream" "$(later "$killed" "$reopened")"
+check "within 3 s" test "$(later "$killed" "$reopened")" -gt 0 -a "$(later "$killed" "$reopened")" -lt 3000
+check "a token is renewed by who leads now" kubemcsa renew $sai --context cluster1 -n default
+check "it is another again" differs "$second" token_id
+eventually "and the app is told" 5 app_says watcher "$(token_id)"
+
+# --- kubectl as it is, by KUBECONFIG and the exec plugin
+pod kubectl 'while true; do kubectl get pods -o name 2>&1; sleep 1; done' "" kubeconfig
+eventually "kubectl lists cluster2's pods" 40 app_ends_with kubectl pod/hello
+old=$(secret_token)
+by_old_token() { kubectl --server="$(status_field $sai server)" --insecure-skip-tls-verify --token="$old" get pods; }
+k2 delete serviceaccount pod-lister >/dev/null
+k2 create serviceaccount pod-lister >/dev/null
+# The API server remembers a token that it found good for 10 s.
+eventually "with another account of that name, the old token is answered 401" 15 says Unauthorized by_old_token
+eventually "the import has a token of the new account" 20 eval 'has_reason $sai TokenIssued && differs "$old" secret_token'
+lines=$(k1 logs kubectl -c app | wc -l)
+further() { (($(k1 logs kubectl -c app | wc -l) > lines + 2)) && [[ $(k1 logs kubectl -c app --tail=2) == $'pod/hello\npod/hello' ]]; }
+eventually "and kubectl goes on" 20 further
+k2 delete serviceaccount pod-lister >/dev/null
+eventually "revoked, kubectl says so" 20 says "was revoked; see kubectl describe serviceaccountimport $sai" k1 logs kubectl -c app --tail=5
+k2 create serviceaccount pod-lister >/dev/null
+eventually "and works again when the account is back" 30 app_ends_with kubectl pod/hello
+
+# --- no broker
+broker scale deployment service-account-import-controller --replicas=0 >/dev/null
+broker wait --for=delete pod -l app=service-account-import-controller --timeout=30s >/dev/null
+begun=$(milliseconds)
+pod late "watch-client"
+check "without a broker a new pod starts" k1 wait --for=condition=Ready pod/late --timeout=20s
+took "from its creation to ready" $(($(milliseconds) - begun))
+eventually "its app has the token" 5 app_says late "$(token_id)"
+check "kubectl works in the other" app_ends_with kubectl pod/hello
+
+# --- its sidecar is killed
+late=$(uid late k1)
+dead=$(process "$late" "/mcsa-sidecar run")
+app=$(process "$late" watch-client)
+begun=$(milliseconds)
+kill -KILL "$dead"
+check "killed, its files stay" eval '[[ $(<"/proc/$app/root$mount/token") == "$(secret_token)" ]]'
+until sidecar=$(process "$late" "/mcsa-sidecar run") && [[ $sidecar != "$dead" ]] || (($(milliseconds) - begun > 30000)); do sleep 0.02; done
+started=$(milliseconds)
+took "from its death to the kubelet's new one" $((started - begun))
+connects() { python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "/proc/$sidecar/root$directory/mcsa.sock"; }
+eventually "the socket is back" 5 connects
+took "from then to its socket" $(($(milliseconds) - started))
+check "within 2 s" test $(($(milliseconds) - started)) -lt 2000
+check "and serves" same "$(field 'm["config"]["token"]' socket_client get $sai)" "$(secret_token)"
+check "the app saw no error" test -z "$(k1 logs late -c app | grep -v "a token of")"
+check "no log holds a token" refused says eyJ eval 'for pod in watcher late kubectl; do k1 logs $pod --all-containers; done'
