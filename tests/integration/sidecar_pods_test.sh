@@ -177,14 +177,20 @@ dead=$(process "$late" "/mcsa-sidecar run")
 app=$(process "$late" watch-client)
 begun=$(milliseconds)
 kill -KILL "$dead"
+connects() { python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "/proc/$1/root$directory/mcsa.sock"; }
 check "killed, its files stay" eval '[[ $(<"/proc/$app/root$mount/token") == "$(secret_token)" ]]'
-until sidecar=$(process "$late" "/mcsa-sidecar run") && [[ $sidecar != "$dead" ]] || (($(milliseconds) - begun > 30000)); do sleep 0.02; done
-started=$(milliseconds)
+is_back() {
+  local pid
+  pid=$(process "$late" "/mcsa-sidecar run") && [[ $pid != "$dead" ]] && connects "$pid"
+}
+eventually "the socket is back" 30 is_back
+sidecar=$(process "$late" "/mcsa-sidecar run")
+# By the kernel's times, so that how we looked is not in it; before it the kubelet takes its time to notice.
+read -r started bound < <(awk -v now="$(date +%s.%N)" -v uptime="$(</proc/uptime)" -v bound="$(stat -c %.3Y "/proc/$sidecar/root$directory/mcsa.sock")" \
+  '{ printf "%.0f %.0f\n", (now - uptime + $22 / 100) * 1000, bound * 1000 }' "/proc/$sidecar/stat")
 took "from its death to the kubelet's new one" $((started - begun))
-connects() { python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "/proc/$sidecar/root$directory/mcsa.sock"; }
-eventually "the socket is back" 5 connects
-took "from then to its socket" $(($(milliseconds) - started))
-check "within 2 s" test $(($(milliseconds) - started)) -lt 2000
+took "from then to its socket" $((bound - started))
+check "within 2 s" test $((bound - started)) -lt 2000
 check "and serves" same "$(field 'm["config"]["token"]' socket_client get $sai)" "$(secret_token)"
 check "the app saw no error" test -z "$(k1 logs late -c app | grep -v "a token of")"
 check "no log holds a token" refused says eyJ eval 'for pod in watcher late kubectl; do k1 logs $pod --all-containers; done'
