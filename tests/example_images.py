@@ -7,6 +7,7 @@ An interpreter goes in with its library and the shared objects that it needs, at
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,20 @@ ROOT = Path(__file__).resolve().parents[1]
 BUILD = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mcsa" / "examples"
 
 # In the environment of tools/python, and of no use to the example.
-TOOLS = {"_pytest", "grpc", "kubernetes_asyncio", "mypy", "mypyc", "pip", "pytest", "ruff", "setuptools"}
+TOOLS = {
+    "_pytest",
+    "ast_serialize",
+    "grpc",
+    "kubernetes_asyncio",
+    "mypy",
+    "pip",
+    "pygments",
+    "pytest",
+    "ruff",
+    "setuptools",
+}
+# Folders in any library that are of no use in an image.
+UNUSED = {"__pycache__", "ensurepip", "idlelib", "site-packages", "test", "tests", "tkinter"}
 
 
 def run(*command: object, **options: object) -> str:
@@ -25,26 +39,27 @@ def run(*command: object, **options: object) -> str:
 
 
 def tree(source: Path, target: str) -> dict[str, Path]:
-    """Return all files below a folder by their path in the image."""
-    files = (f for f in source.rglob("*") if f.is_file() and "__pycache__" not in f.parts)
+    """Return a file, or all files below a folder, by their path in the image."""
+    if source.is_file():
+        return {target: source}
+    files = (f for f in source.rglob("*") if f.is_file() and UNUSED.isdisjoint(f.relative_to(source).parts))
     return {f"{target}/{file.relative_to(source)}": file for file in files}
 
 
 def shared_objects(programs: Iterable[Path]) -> dict[str, Path]:
     """Return what the dynamic linker loads for these."""
-    found = {}
-    for program in programs:
-        listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
-        for word in listed.split():
-            if word.startswith("/") and Path(word).is_file():
-                found[word] = Path(word)
-    return found
+    listed = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False).stdout
+    # "/path/of/program:", "name.so => /path/of/name.so (0x...)" or "/lib64/ld.so (0x...)".
+    return {word: Path(word) for word in listed.split() if word.startswith("/") and not word.endswith(":")}
 
 
 def image(out: Path, name: str, entrypoint: str, files: dict[str, Path]) -> None:
     pairs = [f"{source}:{'755' if os.access(source, os.X_OK) else '644'}={path}" for path, source in files.items()]
     name = f"multicluster-service-account/example-{name}:latest"
-    run(ROOT / "tools/oci_layout.py", out, "--name", name, "--entrypoint", entrypoint, "--env", "PATH=/bin", *pairs)
+    arguments = BUILD / f"{out.stem}.arguments"  # too many for a command line
+    arguments.write_text("\n".join(pairs))
+    options = ("--name", name, "--entrypoint", entrypoint, "--env", "PATH=/bin", "--level", 0)
+    run(ROOT / "tools/oci_layout.py", out, *options, f"@{arguments}")
 
 
 def go(out: Path) -> None:
@@ -59,13 +74,14 @@ def python(out: Path) -> None:
     describe = "import sys, sysconfig as s; print(sys._base_executable, s.get_path('stdlib'), s.get_path('purelib'))"
     program, library, packages = map(Path, run(ROOT / "tools/python", "python", "-c", describe).split())
     program = program.resolve()
-    files = {"/bin/python3": program} | tree(library, str(library))
-    files = {path: file for path, file in files.items() if "/site-packages/" not in path and "/test/" not in path}
-    wanted = (entry for entry in packages.iterdir() if entry.name.split("-")[0].split(".")[0] not in TOOLS)
-    for entry in wanted:
-        files |= (
-            tree(entry, f"/app/packages/{entry.name}") if entry.is_dir() else {f"/app/packages/{entry.name}": entry}
-        )
+    files = {"/bin/python3": program}
+    for entry in library.iterdir():
+        if entry.name not in UNUSED and not entry.name.startswith("config-"):
+            files |= tree(entry, str(entry))
+    for entry in packages.iterdir():
+        if re.split(r"[-.]", entry.name)[0] in TOOLS or "__mypyc" in entry.name:
+            continue
+        files |= tree(entry, f"/app/packages/{entry.name}")
     files |= tree(ROOT / "client/python/src", "/app/packages")
     files["/app/main.py"] = ROOT / "examples/python/main.py"
     files |= shared_objects([program, *(file for file in files.values() if ".so" in file.suffixes)])
@@ -80,11 +96,10 @@ def python(out: Path) -> None:
 def node(out: Path) -> None:
     if not shutil.which("npm"):
         return
-    build = BUILD / "node"
-    shutil.copytree(ROOT / "examples/node", build, dirs_exist_ok=True)
-    run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", cwd=build)
+    packages = Path(run(ROOT / "tools/node_packages", ROOT / "examples/node").strip())
     program = Path(shutil.which("node")).resolve()
-    files = {"/bin/node": program} | tree(build, "/app") | shared_objects([program])
+    files = {"/bin/node": program} | tree(packages, "/app/node_modules") | shared_objects([program])
+    files |= {f"/app/{name}": ROOT / "examples/node" / name for name in ("main.js", "package.json")}
     image(out, "node", "/bin/node", files)
 
 

@@ -4,7 +4,7 @@
   oci_layout.py OUT.tar --name x:1 --entrypoint /bin/x [--env K=V]... [--label K=V]... SOURCE[:MODE]=/path/in/image...
 
 The image has one gzip layer; it holds the files, their folders and /tmp (1777), all owned by root. Labels stand in the
-config and, for registries that read only that, as annotations of the manifest.
+config and, for registries that read only that, as annotations of the manifest. @FILE: arguments from there, one a line.
 """
 
 import argparse
@@ -46,7 +46,9 @@ def digest(content):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, fromfile_prefix_chars="@"
+    )
     parser.add_argument("out")
     parser.add_argument("--name", required=True)
     parser.add_argument("--entrypoint", required=True)
@@ -54,7 +56,7 @@ def main():
     parser.add_argument("--label", action="append", default=[])
     parser.add_argument("--user", default="65532:65532")
     parser.add_argument("--arch", default="amd64")
-    parser.add_argument("--level", type=int, default=9, help="of the compression, 1 to 9")
+    parser.add_argument("--level", type=int, default=9, help="of the compression, 0 (none) to 9")
     parser.add_argument("files", nargs="+", metavar="SOURCE[:MODE]=/path")
     args = parser.parse_args()
 
