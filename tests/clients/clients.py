@@ -12,6 +12,7 @@ from threading import Thread
 from typing import IO
 
 from pods import Pod
+from tokens import IMPORT
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mcsa" / "clients"
@@ -23,7 +24,7 @@ class Client:
     name: str  # as in the documentation's table
     version: str
     command: list[str]
-    doors: tuple[str, ...] = ("kubeconfig", "exec plugin", "in-cluster")
+    doors: tuple[str, ...] = ("kubeconfig", "exec plugin", "in-cluster", "in-cluster, sidecar")
 
 
 def run(*command: object, **options: object) -> str:
@@ -111,16 +112,19 @@ def java_client() -> list[Client]:
     ]
 
 
-def cpp_client() -> list[Client]:
-    version = run("kubemcsa", "--version").strip()
-    return [Client("C++", version, [shutil.which("client-cpp")], ("our library",))]
+def cpp_clients() -> list[Client]:
+    version, program = run("kubemcsa", "--version").strip(), shutil.which("client-cpp")
+    return [
+        Client("C++", version, [program], ("our library",)),
+        Client("C++", version, [program, IMPORT], ("our library, socket",)),
+    ]
 
 
 CLIENTS = {
     "kubectl": kubectl_client,
     "go": go_clients,
     "python": python_clients,
-    "cpp": cpp_client,
+    "cpp": cpp_clients,
     "node": node_client,
     "java": java_client,
 }

@@ -2,7 +2,8 @@
 
 Runs inside `tools/clusters exec`, beside a broker that keeps the import "lister" of cluster1 (clients_test.sh and
 tools/client-matrix start both). A "pod" is a private mount namespace in which the import's Secret is laid out at the
-standard paths and replaced as the kubelet does it. Three phases:
+standard paths and replaced as the kubelet does it; a sidecar's pod has what the broker streams to a real sidecar. Three
+phases:
 
   start             the client's first call.
   after-renewal     a newer token was laid out, and the old one has ended: the API server answered it 401.
@@ -25,7 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clients import CLIENTS, ROOT, Client, Running, run
-from pods import Pod, Volume, doors, start_sidecar
+from pods import Pod, Volume, doors
+from sidecar_process import start_sidecar
 from tokens import IMPORT, await_refusal, await_token_after, credential_id, kubectl, short_lived
 
 START = 5  # seconds for a client to start, of all together: some take ten on a busy machine, two start at a time
@@ -116,8 +118,10 @@ def promises() -> dict[tuple[str, str], tuple[str, str, str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--broker-port", type=int, required=True, help="of the broker's gRPC API on this machine")
     parser.add_argument("clients", nargs="*", help=f"of {', '.join(CLIENTS)}; default all")
-    chosen = parser.parse_args().clients or list(CLIENTS)
+    arguments = parser.parse_args()
+    chosen = arguments.clients or list(CLIENTS)
     promised = promises()
     clients = []
     for name in chosen:
@@ -136,7 +140,7 @@ def main() -> int:
         life = 20 + START * len(doors_of_clients)
         first = files | {"token": short_lived(files["token"].decode(), key, life).encode()}
         volume = Volume(work / "volume", first)
-        sidecar = start_sidecar(work)
+        sidecar = start_sidecar(work, first, arguments.broker_port)
         matrix = Matrix(promised)
         try:
             pods = doors(work, files)

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 
 from tokens import IMPORT
 
@@ -50,7 +49,7 @@ class Pod:
     def start(self, command: list[str]) -> subprocess.Popen:
         script = "set -e; mount -t tmpfs tmpfs /run; mkdir /run/home; "
         for point, source in self.mounts.items():
-            script += f"mkdir -p {point}; mount --bind {source} {point}; "
+            script += f"[ -e {point} ] || mkdir -p {point}; mount --bind {source} {point}; "
         return subprocess.Popen(
             ["unshare", "--mount", "--propagation=private", "sh", "-c", script + 'exec "$@"', "sh", *command],
             env={"PATH": os.environ["PATH"], "HOME": "/run/home"} | self.environment,
@@ -66,26 +65,12 @@ def doors(work: Path, files: dict[str, bytes]) -> dict[str, Pod]:
     volume = {f"{IMPORTS}/{IMPORT}": work / "volume"}
     with_sidecar = {f"{IMPORTS}/{IMPORT}": work / "sidecar/imports" / IMPORT, SIDECAR: work / "sidecar"}
     host, port = re.fullmatch(r"https://\[?([^/]*?)\]?:(\d+)", files["server"].decode()).groups()
+    server = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
     return {
         "kubeconfig": Pod(volume, {"KUBECONFIG": f"/var{IMPORTS}/{IMPORT}/config"}),
         "exec plugin": Pod(with_sidecar, {"KUBECONFIG": f"/var{SIDECAR}/kubeconfig"}),
-        "in-cluster": Pod(
-            {OWN_ACCOUNT: work / "volume"}, {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
-        ),
+        "in-cluster": Pod({OWN_ACCOUNT: work / "volume"}, server),
+        "in-cluster, sidecar": Pod({OWN_ACCOUNT: work / "sidecar/imports" / IMPORT}, server),
         "our library": Pod(volume, {}),
         "our library, socket": Pod(with_sidecar, {"MCSA_SOCKET": f"/var{SIDECAR}/mcsa.sock"}),
     }
-
-
-def start_sidecar(work: Path) -> subprocess.Popen:
-    """Start the real one; without a broker it follows the mounted Secret."""
-    (work / "sidecar").mkdir()
-    pod = Pod({f"{IMPORTS}/{IMPORT}": work / "volume", SIDECAR: work / "sidecar"}, {})
-    program = shutil.which("mcsa-sidecar")
-    process = pod.start(
-        [program, "run", f"--import={IMPORT}", "--broker=127.0.0.1:1", f"--plugin={shutil.which('mcsa-credential')}"]
-    )
-    Thread(target=process.stderr.read, daemon=True).start()
-    Thread(target=process.stdout.read, daemon=True).start()
-    subprocess.run([program, "wait", f"--directory={work / 'sidecar'}", "--timeout=10"], check=True)
-    return process

@@ -13,9 +13,9 @@ from pathlib import Path
 IMPORT = "lister"
 
 
-def kubectl(cluster: str, *arguments: str) -> str:
+def kubectl(cluster: str, *arguments: str, text: str = "") -> str:
     command = ["kubectl", "--context", cluster, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, check=True, input=text, capture_output=True, text=True).stdout
 
 
 def claims(token: str) -> dict:
@@ -28,12 +28,13 @@ def credential_id(token: str) -> str:
 
 
 def short_lived(token: str, key: Path, seconds: int) -> str:
-    """Return a token like this one that ends soon. API servers grant a minute more, for clocks that differ."""
+    """Return a token like this one, but newer, that ends soon. API servers grant a minute more, as clocks differ."""
 
     def encode(data: bytes) -> str:
         return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
-    now = int(time.time())
+    while (now := int(time.time())) <= claims(token)["iat"]:
+        time.sleep(0.1)
     ours = claims(token) | {"jti": str(uuid.uuid4()), "iat": now, "nbf": now, "exp": now + seconds}
     text = f"{token.split('.')[0]}.{encode(json.dumps(ours).encode())}"
     sign = ["openssl", "dgst", "-sha256", "-sign", str(key)]

@@ -1,11 +1,15 @@
 // cpp-httplib with our library. For each line of input it says by which token the cluster knows it.
+//
+//   client-cpp [IMPORT]      the only config there is; or, by the sidecar's stream, this import's
 
 #include <boost/json.hpp>
 #include <iostream>
+#include <memory>
 #include <string>
 
 #include "client/cpp/configs.h"
 #include "client/cpp/httplib_client.h"
+#include "client/cpp/sidecar_client.h"
 
 namespace {
 
@@ -22,8 +26,10 @@ std::string KnownAs(const mcsa::HttplibClient& api) {
 
 }  // namespace
 
-int main() {
-  const absl::StatusOr<mcsa::RemoteConfig> config = mcsa::ConfigAndNamespace();
+int main(int argc, char** argv) {
+  const std::string import = argc > 1 ? argv[1] : "";
+  const auto sidecar = import.empty() ? nullptr : std::make_unique<mcsa::SidecarClient>();
+  const absl::StatusOr<mcsa::RemoteConfig> config = sidecar ? sidecar->Config(import) : mcsa::ConfigAndNamespace();
   const absl::StatusOr<mcsa::HttplibClient> api =
       config.ok() ? mcsa::MakeHttplibClient(*config) : absl::StatusOr<mcsa::HttplibClient>(config.status());
   if (!api.ok()) {
