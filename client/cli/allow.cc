@@ -1,17 +1,17 @@
 // kubemcsa allow and deny: what a source's admin changes after bootstrap.
 #include <absl/strings/str_cat.h>
 
-#include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "client/cli/cli.h"
+#include "client/cli/source_state.h"
+#include "k8s/core/source_objects.h"
 #include "k8s/core/source_trust.h"
 
 namespace cli {
 namespace {
-
-const k8s::Resource kFences{"admissionregistration.k8s.io", "v1", "validatingadmissionpolicies"};
 
 struct Flags {
   ClusterFlags source;
@@ -20,57 +20,37 @@ struct Flags {
   bool powerful = false;
 };
 
-void Insert(std::vector<k8s::AccountScope>& scopes, const k8s::AccountScope& scope) {
-  if (std::find(scopes.begin(), scopes.end(), scope) == scopes.end()) scopes.push_back(scope);
-}
-
-void Allow(k8s::SourceTrust& trust, const k8s::AccountScope& account, bool powerful) {
-  std::erase(trust.denied, account);
-  if (powerful) Insert(trust.powerful, account);
-  if (!trust.only.empty()) Insert(trust.only, account);
-}
-
-void Deny(k8s::SourceTrust& trust, const k8s::AccountScope& account) {
-  std::erase(trust.powerful, account);
-  // The last entry stays: an empty list would mean every account. The fence refuses it all the same.
-  if (trust.only.size() > 1) std::erase(trust.only, account);
-  Insert(trust.denied, account);
-}
-
-// Changes what the fence says, then the grants to match. Grants of namespaces that are no longer named are removed.
-absl::Status Change(const k8s::Client& client, const Flags& flags, bool allow) {
+// Changes the fence, then the grants to match. Grants of namespaces that are no longer named are removed.
+absl::Status ChangeSource(const k8s::Client& client, const Flags& flags, bool allow) {
   absl::StatusOr<k8s::AccountScope> account = k8s::ParseAccountScope(flags.account);
   if (!account.ok()) return account.status();
   if (account->name.empty() && (!allow || flags.powerful))
     return absl::InvalidArgumentError("name one account: NAMESPACE/NAME");
-  absl::StatusOr<k8s::Json> policy = client.Get(kFences, {"", k8s::FenceName(flags.target_name)});
-  if (absl::IsNotFound(policy.status())) {
+  absl::StatusOr<std::optional<k8s::SourceTrust>> found = FindTrust(client, flags.target_name);
+  if (!found.ok()) return found.status();
+  if (!found->has_value()) {
     return absl::NotFoundError(absl::StrCat("target ", flags.target_name,
                                             " was not bootstrapped with this cluster; is this the right --context?"));
   }
-  if (!policy.ok()) return policy.status();
-  absl::StatusOr<k8s::SourceTrust> trust = k8s::ParseFence(*policy);
-  if (!trust.ok()) return trust.status();
-  const std::vector<k8s::Json> before = k8s::BuildSourceGrants(*trust);
-  if (allow) {
-    Allow(*trust, *account, flags.powerful);
+  k8s::SourceTrust trust = **std::move(found);
+  absl::StatusOr<k8s::Fencing> fencing = FindFencing(client);
+  if (!fencing.ok()) return fencing.status();
+  if (!allow) {
+    if (absl::Status status = k8s::Deny(trust, *account, *fencing); !status.ok()) return status;
+  } else if (flags.powerful) {
+    k8s::AllowPowerful(trust, *account);
   } else {
-    Deny(*trust, *account);
+    k8s::Allow(trust, *account);
   }
-  const std::vector<k8s::Json> after = k8s::BuildSourceGrants(*trust);
-  std::vector<k8s::Json> wanted = k8s::BuildFence(*trust);
-  wanted.insert(wanted.end(), after.begin(), after.end());
+  std::vector<k8s::Json> wanted = k8s::BuildSourceGrants(trust);
+  if (*fencing == k8s::Fencing::kFence) {
+    std::vector<k8s::Json> fence = k8s::BuildFence(trust);
+    wanted.insert(wanted.begin(), fence.begin(), fence.end());
+  }
   for (const k8s::Json& object : wanted) {
     if (absl::Status status = ApplyObject(client, object).status(); !status.ok()) return status;
   }
-  for (const k8s::Json& object : before) {
-    const bool kept = std::any_of(after.begin(), after.end(), [&](const k8s::Json& other) {
-      return Describe(other) == Describe(object) && k8s::KeyOf(other) == k8s::KeyOf(object);
-    });
-    if (kept) continue;
-    if (absl::Status status = DeleteObject(client, object); !status.ok()) return status;
-  }
-  return absl::OkStatus();
+  return DeleteGrantsBeyond(client, trust);
 }
 
 void Add(CLI::App& app, int& status, bool allow) {
@@ -86,7 +66,7 @@ void Add(CLI::App& app, int& status, bool allow) {
                         : "Example: kubemcsa deny ops/backup --target-name=cluster1 --context=cluster2");
   command->callback([flags, &status, allow] {
     absl::StatusOr<Cluster> source = OpenOneCluster(flags->source);
-    const absl::Status changed = source.ok() ? Change(source->client(), *flags, allow) : source.status();
+    const absl::Status changed = source.ok() ? ChangeSource(source->client(), *flags, allow) : source.status();
     if (!changed.ok()) {
       status = Fail(changed);
       return;

@@ -1,23 +1,23 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_split.h>
+#include <absl/strings/str_join.h>
 
 #include <iostream>
 #include <memory>
-#include <set>
+#include <optional>
 #include <utility>
 
 #include "client/cli/cli.h"
+#include "client/cli/source_state.h"
 #include "k8s/api/token_requester.h"
 #include "k8s/core/build_secret.h"
 #include "k8s/core/names.h"
+#include "k8s/core/source_objects.h"
 #include "k8s/core/source_trust.h"
 
 namespace cli {
 namespace {
 
-// The fence needs ValidatingAdmissionPolicy v1.
-constexpr int kFenceMinorVersion = 30;
 constexpr absl::Duration kFirstTokenLife = absl::Hours(1);  // the broker replaces it within seconds
 constexpr absl::Duration kFenceTimeout = absl::Seconds(30);
 constexpr absl::Duration kNewKindTimeout = absl::Seconds(15);
@@ -27,7 +27,7 @@ struct Flags {
   ClusterPairFlags clusters;
   std::vector<std::string> only, audiences;
   std::string print, source_server, source_ca;
-  bool dry_run = false;
+  bool all = false, audiences_said = false, dry_run = false;
 };
 
 bool IsLoopback(const std::string& server) {
@@ -77,20 +77,48 @@ absl::StatusOr<k8s::RemoteCluster> SourceForPods(const Flags& flags, const Clust
   return remote;
 }
 
-absl::StatusOr<k8s::SourceTrust> TrustFromFlags(const Flags& flags, const std::string& target_name,
-                                                int source_minor_version) {
-  k8s::SourceTrust trust{.target_name = target_name, .audiences = flags.audiences};
+// What the source shall grant, and whether it can fence the broker in.
+struct Intent {
+  k8s::SourceTrust trust;
+  k8s::Fencing fencing;
+};
+
+absl::StatusOr<Intent> FindIntent(const Flags& flags, const Cluster& source, const std::string& target_name) {
+  absl::StatusOr<k8s::Fencing> fencing = FindFencing(source.client());
+  if (!fencing.ok()) return fencing.status();
+  absl::StatusOr<std::optional<k8s::SourceTrust>> before = FindTrust(source.client(), target_name);
+  if (!before.ok()) return before.status();
+  k8s::TrustChange change;
+  if (flags.all || !flags.only.empty()) change.only.emplace();
   for (const std::string& text : flags.only) {
     absl::StatusOr<k8s::AccountScope> scope = k8s::ParseAccountScope(text);
     if (!scope.ok()) return scope.status();
-    trust.only.push_back(*std::move(scope));
+    change.only->push_back(*std::move(scope));
   }
-  if (source_minor_version < kFenceMinorVersion && trust.only.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("the source is Kubernetes 1.", source_minor_version,
-                                                   ", which has no ValidatingAdmissionPolicy to fence the broker in; "
-                                                   "say what it may take: --only=NAMESPACE[/NAME],..."));
+  if (flags.audiences_said) change.audiences = flags.audiences;
+  k8s::SourceTrust trust = k8s::Change(before->value_or(k8s::SourceTrust{.target_name = target_name}), change);
+  if (*fencing == k8s::Fencing::kNone && trust.only.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("source ", source.name, " (Kubernetes ", source.version,
+                     ") has no ValidatingAdmissionPolicy to fence the broker in, as 1.30 and newer have; "
+                     "say what it may take: --only=NAMESPACE[/NAME],..."));
   }
-  return trust;
+  return Intent{.trust = std::move(trust), .fencing = *fencing};
+}
+
+// Adds the API server's own audiences, and tells what stays from an earlier run because this one did not name it.
+void Complete(k8s::SourceTrust& trust, const std::vector<std::string>& own_audiences, const Flags& flags,
+              const Cluster& source) {
+  for (const std::string& audience : own_audiences) std::erase(trust.audiences, audience);
+  if (flags.only.empty() && !trust.only.empty()) {
+    Note(absl::StrCat(source.name, ": --only=", absl::StrJoin(k8s::ToStrings(trust.only), ","),
+                      " stays; --all lifts it"));
+  }
+  if (!flags.audiences_said && !trust.audiences.empty()) {
+    Note(absl::StrCat(source.name, ": --audience=", absl::StrJoin(trust.audiences, ","),
+                      " stays; --audience= drops it"));
+  }
+  trust.audiences.insert(trust.audiences.begin(), own_audiences.begin(), own_audiences.end());
 }
 
 absl::Status ApplyAll(const Cluster& cluster, const std::vector<k8s::Json>& objects) {
@@ -98,19 +126,6 @@ absl::Status ApplyAll(const Cluster& cluster, const std::vector<k8s::Json>& obje
     if (absl::Status status = ApplyObject(cluster.client(), object).status(); !status.ok()) return status;
   }
   return absl::OkStatus();
-}
-
-// The source as the broker sees it from here: the admin's way there without the admin's credential. A client
-// certificate would count before the token.
-absl::StatusOr<k8s::ClusterConnection> ConnectAsBroker(const Cluster& source, const k8s::SecretString& token) {
-  return k8s::Connect({.server = source.access.server,
-                       .ca_data = source.access.ca_data,
-                       .ca_file = source.access.ca_file,
-                       .tls_server_name = source.access.tls_server_name,
-                       .proxy_url = source.access.proxy_url,
-                       .insecure_skip_tls_verify = source.access.insecure_skip_tls_verify,
-                       .token = token},
-                      k8s::Environment::OfThisProcess());
 }
 
 // Asks, as the broker, for a token of its own account that lives a second too long: the one request that only the fence
@@ -123,37 +138,17 @@ bool FenceWorks(const k8s::Client& as_broker, const std::string& target_name) {
          absl::StrContains(std::string(refusal.message()), "ValidatingAdmissionPolicy");
 }
 
-absl::Status DeleteGrantsBeyond(const Cluster& source, const k8s::SourceTrust& trust, const k8s::SourceTrust& before) {
-  std::set<std::string> wanted;
-  const auto id = [](const k8s::Json& object) {
-    return absl::StrCat(Describe(object), " ", k8s::KeyOf(object).namespace_name);
-  };
-  for (const k8s::Json& object : k8s::BuildSourceGrants(trust)) wanted.insert(id(object));
-  for (const k8s::Json& object : k8s::BuildSourceGrants(before)) {
-    if (wanted.contains(id(object))) continue;
-    if (absl::Status status = DeleteObject(source.client(), object); !status.ok()) return status;
-  }
-  return absl::OkStatus();
-}
-
 // The source's half. Returns the broker's first token.
-absl::StatusOr<k8s::BoundToken> BootstrapSource(const Cluster& source, k8s::SourceTrust trust) {
+absl::StatusOr<k8s::BoundToken> BootstrapSource(const Cluster& source, Intent intent, const Flags& flags) {
+  k8s::SourceTrust& trust = intent.trust;
   if (absl::Status status = ApplyAll(source, k8s::BuildSourceIdentity(trust.target_name)); !status.ok()) return status;
   absl::StatusOr<k8s::BoundToken> token =
       k8s::RequestToken(source.client(), {k8s::kBrokerNamespace, trust.target_name}, {}, kFirstTokenLife);
   if (!token.ok()) return token.status();
   // An empty list of audiences got the API server's own: learned here, because it differs from cluster to cluster.
-  trust.audiences.insert(trust.audiences.begin(), token->audiences.begin(), token->audiences.end());
-  if (source.minor_version >= kFenceMinorVersion) {
-    // What kubemcsa allow and deny added stays when bootstrap runs again; what a wider --only granted does not.
-    const k8s::Resource policies{"admissionregistration.k8s.io", "v1", "validatingadmissionpolicies"};
-    if (auto policy = source.client().Get(policies, {"", k8s::FenceName(trust.target_name)}); policy.ok()) {
-      if (auto before = k8s::ParseFence(*policy); before.ok()) {
-        trust.powerful = before->powerful;
-        trust.denied = before->denied;
-        if (absl::Status status = DeleteGrantsBeyond(source, trust, *before); !status.ok()) return status;
-      }
-    }
+  Complete(trust, token->audiences, flags, source);
+  if (absl::Status status = DeleteGrantsBeyond(source.client(), trust); !status.ok()) return status;
+  if (intent.fencing == k8s::Fencing::kFence) {
     if (absl::Status status = ApplyAll(source, k8s::BuildFence(trust)); !status.ok()) return status;
     absl::StatusOr<k8s::ClusterConnection> as_broker = ConnectAsBroker(source, token->token);
     if (!as_broker.ok()) return as_broker.status();
@@ -248,21 +243,27 @@ void PrintList(const std::vector<k8s::Json>& objects) {
             << "\n";
 }
 
-std::vector<k8s::Json> SourceObjects(const k8s::SourceTrust& trust) {
-  std::vector<k8s::Json> objects = k8s::BuildSourceIdentity(trust.target_name);
-  for (k8s::Json& object : k8s::BuildFence(trust)) objects.push_back(std::move(object));
-  for (k8s::Json& object : k8s::BuildSourceGrants(trust)) objects.push_back(std::move(object));
+std::vector<k8s::Json> SourceObjects(const Intent& intent) {
+  std::vector<k8s::Json> objects = k8s::BuildSourceIdentity(intent.trust.target_name);
+  if (intent.fencing == k8s::Fencing::kFence) {
+    for (k8s::Json& object : k8s::BuildFence(intent.trust)) objects.push_back(std::move(object));
+  }
+  for (k8s::Json& object : k8s::BuildSourceGrants(intent.trust)) objects.push_back(std::move(object));
   return objects;
 }
 
 // The source's half as a manifest. The API server's audience is its issuer unless its admin set another.
-int PrintSource(const Flags& flags, const Cluster& source, const std::string& target_name) {
-  absl::StatusOr<k8s::SourceTrust> trust = TrustFromFlags(flags, target_name, source.minor_version);
-  if (!trust.ok()) return Fail(trust.status());
+int PrintSource(const Flags& flags, const Cluster& source, Intent intent) {
   absl::StatusOr<k8s::Json> discovery = source.client().GetPath("/.well-known/openid-configuration");
   if (!discovery.ok()) return Fail(discovery.status());
-  trust->audiences.insert(trust->audiences.begin(), k8s::StringAt(*discovery, {"issuer"}));
-  PrintList(SourceObjects(*trust));
+  Complete(intent.trust, {k8s::StringAt(*discovery, {"issuer"})}, flags, source);
+  absl::StatusOr<std::vector<k8s::Json>> beyond = FindGrantsBeyond(source.client(), intent.trust);
+  if (!beyond.ok()) return Fail(beyond.status());
+  for (const k8s::Json& grant : *beyond) {
+    Note(absl::StrCat(source.name, ": applying this leaves an older grant, which you have to delete: ", Describe(grant),
+                      " ", k8s::KeyOf(grant).namespace_name));
+  }
+  PrintList(SourceObjects(intent));
   return kExitOk;
 }
 
@@ -278,16 +279,19 @@ int Run(Flags flags) {
   }
   absl::StatusOr<Cluster> source = OpenCluster(source_flags, "source");
   if (!source.ok()) return Fail(source.status());
-  if (flags.print == "source")
-    return PrintSource(flags, *source, target_flags.name.empty() ? target_flags.context : target_flags.name);
+  if (flags.print == "source") {
+    absl::StatusOr<Intent> intent =
+        FindIntent(flags, *source, target_flags.name.empty() ? target_flags.context : target_flags.name);
+    return intent.ok() ? PrintSource(flags, *source, *std::move(intent)) : Fail(intent.status());
+  }
   absl::StatusOr<Cluster> target = OpenCluster(target_flags, "target");
   if (!target.ok()) return Fail(target.status());
   absl::StatusOr<k8s::RemoteCluster> remote = SourceForPods(flags, *source);
   if (!remote.ok()) return Fail(remote.status());
-  absl::StatusOr<k8s::SourceTrust> trust = TrustFromFlags(flags, target->name, source->minor_version);
-  if (!trust.ok()) return Fail(trust.status());
+  absl::StatusOr<Intent> intent = FindIntent(flags, *source, target->name);
+  if (!intent.ok()) return Fail(intent.status());
   if (flags.dry_run) {
-    for (const k8s::Json& object : SourceObjects(*trust))
+    for (const k8s::Json& object : SourceObjects(*intent))
       std::cout << source->name << ": would apply " << Describe(object) << "\n";
     std::cout << target->name << ": would apply " << Describe(BuildSourceImport(source->name, target->name))
               << " and its Secret\n";
@@ -295,7 +299,7 @@ int Run(Flags flags) {
   }
   absl::StatusOr<size_t> sources_before = CountSources(*target);
   if (!sources_before.ok()) return Fail(sources_before.status());
-  absl::StatusOr<k8s::BoundToken> token = BootstrapSource(*source, *std::move(trust));
+  absl::StatusOr<k8s::BoundToken> token = BootstrapSource(*source, *std::move(intent), flags);
   if (!token.ok()) return Fail(token.status());
   if (*sources_before == 0) {
     if (absl::Status status = CreateShippedPolicy(*target); !status.ok()) return Fail(status);
@@ -312,16 +316,25 @@ void AddBootstrap(CLI::App& app, int& status) {
       app.add_subcommand("bootstrap", "let the broker of a target cluster take tokens of a source cluster");
   auto flags = std::make_shared<Flags>();
   AddFlags(*command, flags->clusters);
-  command->add_option("--only", flags->only, "NAMESPACE[/NAME],...: the only accounts it may take tokens of")
-      ->delimiter(',');
-  command->add_option("--audience", flags->audiences, "further audiences that tokens may be for")->delimiter(',');
+  CLI::Option* only =
+      command->add_option("--only", flags->only, "NAMESPACE[/NAME],...: the only accounts it may take tokens of")
+          ->delimiter(',');
+  command->add_flag("--all", flags->all, "lift an earlier --only: all accounts that the fence lets pass")
+      ->excludes(only);
+  CLI::Option* audience =
+      command->add_option("--audience", flags->audiences, "further audiences that tokens may be for")
+          ->delimiter(',')
+          ->expected(0, -1);
   command->add_option("--print", flags->print, "print one half as a manifest, without a token, and change nothing")
       ->check(CLI::IsMember({"source", "target"}));
   command->add_option("--source-server", flags->source_server, "the source's URL as pods of the target reach it");
   command->add_option("--source-ca", flags->source_ca, "PEM file of the CA that signed the certificate there");
   command->add_flag("--dry-run", flags->dry_run, "say what would be applied");
   command->footer("Example: kubemcsa bootstrap cluster1 cluster2 --only=default/pod-lister");
-  command->callback([flags, &status] { status = Run(*flags); });
+  command->callback([flags, audience, &status] {
+    flags->audiences_said = audience->count() > 0;
+    status = Run(*flags);
+  });
 }
 
 }  // namespace cli

@@ -1,7 +1,6 @@
 #include "client/cli/cli.h"
 
 #include <absl/strings/ascii.h>
-#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 #include <unistd.h>
@@ -21,20 +20,6 @@ constexpr absl::Duration kFirstContact = absl::Seconds(8);
 void Print(const char* color, const char* mark, const std::string& text) {
   static const bool colored = isatty(STDERR_FILENO) && std::getenv("NO_COLOR") == nullptr;
   std::cerr << (colored ? color : "") << mark << (colored ? "\033[0m" : "") << " " << text << "\n";
-}
-
-k8s::Resource ResourceOf(const k8s::Json& object) {
-  const std::string kind = k8s::StringAt(object, {"kind"});
-  const std::string api_version = k8s::StringAt(object, {"apiVersion"});
-  const size_t slash = api_version.find('/');
-  k8s::Resource resource;
-  resource.group = slash == std::string::npos ? "" : api_version.substr(0, slash);
-  resource.version = slash == std::string::npos ? api_version : api_version.substr(slash + 1);
-  // The plurals of all kinds that we write are regular.
-  const std::string lower = absl::AsciiStrToLower(kind);
-  resource.plural =
-      lower.back() == 'y' ? absl::StrCat(lower.substr(0, lower.size() - 1), "ies") : absl::StrCat(lower, "s");
-  return resource;
 }
 
 }  // namespace
@@ -87,10 +72,22 @@ absl::StatusOr<Cluster> OpenCluster(const ClusterFlags& flags, const std::string
                         absl::StrCat(role, " cluster ", cluster->name, " at ", cluster->access.server, ": ",
                                      std::string(version.status().message())));
   }
-  std::string minor = k8s::StringAt(*version, {"minor"});
-  while (!minor.empty() && !absl::ascii_isdigit(minor.back())) minor.pop_back();  // "27+", as EKS says
-  if (!absl::SimpleAtoi(minor, &cluster->minor_version)) cluster->minor_version = 0;
+  cluster->version = k8s::StringAt(*version, {"gitVersion"});
   return cluster;
+}
+
+k8s::Resource ResourceOf(const k8s::Json& object) {
+  const std::string kind = k8s::StringAt(object, {"kind"});
+  const std::string api_version = k8s::StringAt(object, {"apiVersion"});
+  const size_t slash = api_version.find('/');
+  k8s::Resource resource;
+  resource.group = slash == std::string::npos ? "" : api_version.substr(0, slash);
+  resource.version = slash == std::string::npos ? api_version : api_version.substr(slash + 1);
+  // The plurals of all kinds that we write are regular.
+  const std::string lower = absl::AsciiStrToLower(kind);
+  resource.plural =
+      lower.back() == 'y' ? absl::StrCat(lower.substr(0, lower.size() - 1), "ies") : absl::StrCat(lower, "s");
+  return resource;
 }
 
 absl::StatusOr<k8s::Json> ApplyObject(const k8s::Client& client, const k8s::Json& object) {

@@ -40,7 +40,7 @@ struct Cluster {
   std::string context;
   k8s::ClusterAccess access;
   k8s::ClusterConnection connection;
-  int minor_version = 0;  // of Kubernetes 1.x
+  std::string version;  // "v1.37.2"
 
   const k8s::Client& client() const { return *connection.client; }
 };
@@ -51,7 +51,10 @@ absl::StatusOr<Cluster> OpenCluster(const ClusterFlags& flags, const std::string
 // Connects, without a role, name or version: for commands about one cluster.
 absl::StatusOr<Cluster> OpenOneCluster(const ClusterFlags& flags);
 
-// Applies an object of any kind that we write; force, field manager "kubemcsa".
+// The resource of an object of any kind that we write.
+k8s::Resource ResourceOf(const k8s::Json& object);
+
+// Applies such an object; force, field manager "kubemcsa".
 absl::StatusOr<k8s::Json> ApplyObject(const k8s::Client& client, const k8s::Json& object);
 absl::Status DeleteObject(const k8s::Client& client, const k8s::Json& object);
 

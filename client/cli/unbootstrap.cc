@@ -4,26 +4,23 @@
 #include <utility>
 
 #include "client/cli/cli.h"
+#include "client/cli/source_state.h"
 #include "k8s/core/names.h"
-#include "k8s/core/source_trust.h"
+#include "k8s/core/source_objects.h"
 
 namespace cli {
 namespace {
 
 // Rights go first and the fence last: at no instant has the identity rights without it.
 absl::Status RemoveFromSource(const k8s::Client& client, const std::string& target_name) {
-  k8s::SourceTrust trust{.target_name = target_name};
-  const k8s::Resource fences{"admissionregistration.k8s.io", "v1", "validatingadmissionpolicies"};
-  if (auto policy = client.Get(fences, {"", k8s::FenceName(target_name)}); policy.ok()) {
-    if (auto written = k8s::ParseFence(*policy); written.ok()) trust = *std::move(written);
-  }
-  std::vector<k8s::Json> objects = k8s::BuildSourceGrants(trust);
+  absl::StatusOr<std::vector<k8s::Json>> objects = FindGrants(client, target_name);
+  if (!objects.ok()) return objects.status();
   for (k8s::Json& object : k8s::BuildSourceIdentity(target_name)) {
     if (k8s::StringAt(object, {"kind"}) != "Namespace")
-      objects.push_back(std::move(object));  // other targets live there
+      objects->push_back(std::move(object));  // other targets live there
   }
-  for (k8s::Json& object : k8s::BuildFence(trust)) objects.push_back(std::move(object));
-  for (const k8s::Json& object : objects) {
+  for (k8s::Json& object : k8s::BuildFence({.target_name = target_name})) objects->push_back(std::move(object));
+  for (const k8s::Json& object : *objects) {
     if (absl::Status status = DeleteObject(client, object); !status.ok()) return status;
   }
   return absl::OkStatus();

@@ -1,8 +1,10 @@
 #ifndef K8S_CORE_SOURCE_TRUST_H_
 #define K8S_CORE_SOURCE_TRUST_H_
 
+#include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,36 +23,44 @@ struct AccountScope {
 // INVALID_ARGUMENT: neither of the two forms.
 absl::StatusOr<AccountScope> ParseAccountScope(const std::string& text);
 std::string ToString(const AccountScope& scope);
+std::vector<std::string> ToStrings(const std::vector<AccountScope>& scopes);
 
-// What a source's admin grants one target. It is kept as an annotation of the fence, so that it can be changed later.
+// What a source's admin grants one target.
 struct SourceTrust {
   std::string target_name;             // the broker's identity there is ServiceAccount <target_name>
   std::vector<AccountScope> only;      // empty: every account that the fence lets pass
-  std::vector<AccountScope> powerful;  // accounts that pass although they could escalate
+  std::vector<AccountScope> powerful;  // accounts that pass although they could take over the cluster
   std::vector<AccountScope> denied;    // accounts that never pass
   std::vector<std::string> audiences;  // that tokens may be for; the API server's own among them
+
+  friend bool operator==(const SourceTrust&, const SourceTrust&) = default;
 };
 
-// The broker's identity, and its right to nothing but tokens of its own account: all that the first token needs.
-std::vector<Json> BuildSourceIdentity(const std::string& target_name);
+// Whether the source has ValidatingAdmissionPolicies (Kubernetes 1.30) to fence the broker in. Without, `only` is the
+// one limit, and may not be empty.
+enum class Fencing { kFence, kNone };
 
-// The fence: an admission policy on TokenRequests of that identity alone, and its binding. Kubernetes 1.30 or newer.
-//
-// Never with paramRef: parameters are looked up before the match conditions, and a missing one would stop every
-// TokenRequest of the cluster, those of its kubelets included.
-std::vector<Json> BuildFence(const SourceTrust& trust);
+// What one run of bootstrap says. What it leaves unsaid stays as it was: a repair neither widens nor narrows.
+struct TrustChange {
+  std::optional<std::vector<AccountScope>> only;
+  std::optional<std::vector<std::string>> audiences;
+};
+SourceTrust Change(SourceTrust before, const TrustChange& change);
 
-// The right to tokens, and to watch the accounts: cluster-wide, or in each namespace of `only`.
-std::vector<Json> BuildSourceGrants(const SourceTrust& trust);
+void Allow(SourceTrust& trust, const AccountScope& account);
+// Even though it could take over the cluster.
+void AllowPowerful(SourceTrust& trust, const AccountScope& account);
 
-// What BuildFence wrote down. INVALID_ARGUMENT: the policy is not one of ours.
-absl::StatusOr<SourceTrust> ParseFence(const Json& policy);
+// FAILED_PRECONDITION, and `trust` as it was: there is no fence, and taking the account out of `only` would either
+// leave it granted with its whole namespace, or leave nothing, which would mean every account.
+absl::Status Deny(SourceTrust& trust, const AccountScope& account, Fencing fencing);
 
-// "mcsa:<target>", the name of the roles and bindings.
-std::string SourceObjectName(const std::string& target_name);
+// The trust is kept in the source, as an annotation of fence and ClusterRole.
+inline constexpr char kTrustKey[] = "multicluster.admiralty.io/trust";
+std::string SerializeTrust(const SourceTrust& trust);
 
-// "mcsa-<target>", the name of the fence: admission policies, unlike roles, may have no colon in theirs.
-std::string FenceName(const std::string& target_name);
+// INVALID_ARGUMENT: the object has no such annotation, or one that is not ours.
+absl::StatusOr<SourceTrust> ParseTrust(const Json& object);
 
 }  // namespace k8s
 

@@ -7,15 +7,6 @@ set -uo pipefail
 identity=multicluster-service-account:cluster1
 as_broker() { k2 --as="system:serviceaccount:$identity" "$@"; }
 mint() { as_broker create token "$@"; }
-# fails_with STATUS TEXT COMMAND...: exits so and says so.
-fails_with() {
-  local status=$1 text=$2 output
-  shift 2
-  output=$("$@" 2>&1)
-  local got=$?
-  echo "status $got: $output"
-  [[ $got == "$status" && $output == *"$text"* ]]
-}
 # Not by a signal, and in a sentence or two.
 fails_in_words() {
   local output status
@@ -158,9 +149,19 @@ k2 delete validatingadmissionpolicy,validatingadmissionpolicybinding --all >/dev
 check "it renews itself with every policy object deleted" minted mint cluster1 -n multicluster-service-account
 check "bootstrap repairs the fence" bootstrap
 fence_has "which refuses again" fails_with 1 "may do everything" mint admin
-check "--only narrows the rights" bootstrap --only=default/pod-lister
+check "--only narrows the rights" bootstrap --only=default/pod-lister --audience=vault
 check "to that account" minted mint pod-lister
-check "and no other" refused mint default
+check "and no other" fails_with 1 "cannot create resource" mint default
+check "--audience and --only are kept by a repair that does not name them" bootstrap
+check "so that it may take no other" fails_with 1 "cannot create resource" mint default
+check "and for that audience" minted mint pod-lister --audience=vault
+k2 -n multicluster-service-account delete serviceaccount cluster1 >/dev/null
+k2 delete validatingadmissionpolicy,validatingadmissionpolicybinding --all >/dev/null
+check "even when the identity and the fence were deleted" eval 'bootstrap && fails_with 1 "cannot create resource" mint default'
+check "it says so, and how to lift it" says "--only=default/pod-lister stays; --all lifts it" bootstrap
+check "--all widens the rights" eval 'bootstrap --all --audience= && minted mint default'
+fence_has "an empty --audience takes the others back" fails_with 1 "for audiences vault" mint pod-lister --audience=vault
+check "--all and --only exclude each other" fails_with 2 "--only" bootstrap --all --only=default
 check "unbootstrap takes everything back" kubemcsa unbootstrap cluster1 cluster2
 check "the identity is gone" refused k2 -n multicluster-service-account get serviceaccount cluster1
 check "no right of it is left" test -z "$(k2 get clusterroles,clusterrolebindings,validatingadmissionpolicies -o name | grep mcsa)"

@@ -26,6 +26,15 @@ eventually() {
 }
 
 refused() { ! "$@"; }
+# fails_with STATUS TEXT COMMAND...: exits so and says so.
+fails_with() {
+  local status=$1 text=$2 output
+  shift 2
+  output=$("$@" 2>&1)
+  local got=$?
+  echo "status $got: $output"
+  [[ $got == "$status" && $output == *"$text"* ]]
+}
 says() { grep -qF -- "$1" <<<"$("${@:2}" 2>&1)"; }
 
 # The broker's objects in cluster1, as install.yaml makes them, without the Deployment.
