@@ -9,6 +9,7 @@
 #include "broker/options.h"
 #include "k8s/api/cluster_connection.h"
 #include "k8s/api/health_endpoints.h"
+#include "k8s/api/lock_checks.h"
 #include "k8s/api/log.h"
 #include "k8s/api/stop_signal.h"
 #include "k8s/core/service_account_import.h"
@@ -27,6 +28,7 @@ int Fail(const absl::Status& status) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  k8s::SkipLockOrderChecks();
   broker::Options options;
   if (const std::optional<int> status = broker::ParseOptions(argc, argv, options)) return *status;
   k8s::SetLogLevel(k8s::ParseLogLevel(options.log_level));

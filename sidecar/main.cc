@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "k8s/api/clock.h"
+#include "k8s/api/lock_checks.h"
 #include "k8s/api/log.h"
 #include "k8s/api/stop_signal.h"
 #include "k8s/core/names.h"
@@ -28,6 +29,7 @@ constexpr absl::Duration kProgress = absl::Seconds(10);
 
 int Run(sidecar::Options options) {
   sidecar::KeepHeapSmall();
+  k8s::SkipLockOrderChecks();
   k8s::SetLogLevel(k8s::ParseLogLevel(options.log_level));
   k8s::BlockStopSignals();
   Log(LogLevel::kInfo, "mcsa-sidecar starts", {{"version", k8s::kVersion}, {"broker", options.broker}});
