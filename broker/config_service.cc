@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <optional>
 #include <utility>
 
 namespace broker {
@@ -20,6 +21,15 @@ k8s::SecretString AuthorizationOf(const grpc::CallbackServerContext& context) {
   const auto found = context.client_metadata().find("authorization");
   if (found == context.client_metadata().end()) return {};
   return k8s::SecretString({found->second.data(), found->second.size()});
+}
+
+// The names that a WatchConfigsRequest asks for, or nullopt if it is none.
+std::optional<std::vector<std::string>> NamesOf(const grpc::ByteBuffer& bytes) {
+  mcsa::v1::WatchConfigsRequest request;
+  grpc::Slice slice;
+  if (bytes.Length() > 0 && !bytes.DumpToSingleSlice(&slice).ok()) return std::nullopt;
+  if (!request.ParseFromArray(slice.begin(), static_cast<int>(slice.size()))) return std::nullopt;
+  return std::vector<std::string>(request.names().begin(), request.names().end());
 }
 
 // "ipv4:10.0.0.7:41234" without the port: a pod, as a rule.
@@ -131,17 +141,20 @@ grpc::ServerUnaryReactor* ConfigService::Answer(grpc::CallbackServerContext* con
   return reactor;
 }
 
-grpc::ServerWriteReactor<mcsa::v1::WatchConfigsResponse>* ConfigService::WatchConfigs(
-    grpc::CallbackServerContext* context, const mcsa::v1::WatchConfigsRequest* request) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* ConfigService::WatchConfigs(grpc::CallbackServerContext* context,
+                                                                        const grpc::ByteBuffer* request) {
   const std::shared_ptr<WatchCall> call = WatchCall::Start(watch_deps_, context);
   const auto begin = [this, call](const absl::StatusOr<Result>& result) {
     metrics_.CountCall("WatchConfigs", result.status());
     call->Begin(result);
   };
-  const bool has_room = queue_.Submit(
-      HostOf(*context),
-      [this, call, begin, names = std::vector<std::string>(request->names().begin(), request->names().end()),
-       authorization = AuthorizationOf(*context)] {
+  const std::optional<std::vector<std::string>> names = NamesOf(*request);
+  if (!names) {
+    begin(absl::InvalidArgumentError("the request is no WatchConfigsRequest"));
+    return call.get();
+  }
+  const bool has_room =
+      queue_.Submit(HostOf(*context), [this, call, begin, names = *names, authorization = AuthorizationOf(*context)] {
         if (!call->IsFinished()) begin(Admit(authorization, names));
       });
   if (!has_room) begin(kNoRoom);

@@ -25,11 +25,17 @@
 
 namespace broker {
 
+// gRPC's own methods of the service, of which WatchConfigs reads and writes bytes: a message for a thousand streams is
+// serialized once.
+using ConfigServiceMethods =
+    mcsa::v1::ConfigService::WithCallbackMethod_GetConfig<mcsa::v1::ConfigService::WithCallbackMethod_ListConfigs<
+        mcsa::v1::ConfigService::WithRawCallbackMethod_WatchConfigs<mcsa::v1::ConfigService::Service>>>;
+
 // mcsa.v1.ConfigService by gRPC's callback API: a stream costs memory, and no thread. Who calls is found out in the
 // threads of a CallQueue.
 //
 // Borrows all references. It must outlive the gRPC server that it is registered with. Thread-safe.
-class ConfigService final : public mcsa::v1::ConfigService::CallbackService {
+class ConfigService final : public ConfigServiceMethods {
  public:
   ConfigService(ConfigStore& store, const CallerAuthenticator& authenticator, const k8s::Clock& clock,
                 Metrics& metrics);
@@ -39,8 +45,8 @@ class ConfigService final : public mcsa::v1::ConfigService::CallbackService {
   grpc::ServerUnaryReactor* ListConfigs(grpc::CallbackServerContext* context,
                                         const mcsa::v1::ListConfigsRequest* request,
                                         mcsa::v1::ListConfigsResponse* response) override;
-  grpc::ServerWriteReactor<mcsa::v1::WatchConfigsResponse>* WatchConfigs(
-      grpc::CallbackServerContext* context, const mcsa::v1::WatchConfigsRequest* request) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchConfigs(grpc::CallbackServerContext* context,
+                                                           const grpc::ByteBuffer* request) override;
 
   // Ends the streams of a pod that is gone.
   void EndStreamsOf(const std::string& pod_uid);

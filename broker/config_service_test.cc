@@ -3,9 +3,11 @@
 #include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <future>
 #include <thread>
 
 #include "broker/grpc_server.h"
@@ -198,6 +200,21 @@ TEST_F(ConfigServiceTest, APodThatIsGoneWhileItCallsGetsNoStream) {
   EXPECT_EQ(Next(*watch), "");
   EXPECT_EQ(watch->reader->Finish().error_code(), grpc::StatusCode::UNAUTHENTICATED);
   AwaitStreams(0);
+}
+
+TEST_F(ConfigServiceTest, GarbageIsNoRequest) {
+  grpc::ChannelArguments arguments;
+  arguments.SetSslTargetNameOverride(kServerName);
+  grpc::GenericStub stub(grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", server_->port()),
+                                                   grpc::SslCredentials({.pem_root_certs = ca_}), arguments));
+  const grpc::Slice garbage("\xff\xff\xff");
+  const grpc::ByteBuffer request(&garbage, 1);
+  grpc::ByteBuffer response;
+  grpc::ClientContext context;
+  std::promise<grpc::Status> status;
+  stub.UnaryCall(&context, "/mcsa.v1.ConfigService/WatchConfigs", {}, &request, &response,
+                 [&](grpc::Status ended) { status.set_value(std::move(ended)); });
+  EXPECT_EQ(status.get_future().get().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 TEST_F(ConfigServiceTest, AnApiServerThatDoesNotAnswerIsNoReasonToDespair) {

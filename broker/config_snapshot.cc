@@ -81,6 +81,10 @@ void FillImportState(const ConfigSnapshot& snapshot, absl::Duration now, mcsa::v
   message.mutable_error()->set_message(snapshot.message);
 }
 
+grpc::Slice Encode(const ConfigSnapshot& snapshot, absl::Duration now) {
+  return snapshot.encoded.Get(now, [&](mcsa::v1::ImportState& message) { FillImportState(snapshot, now, message); });
+}
+
 absl::Status ToStatus(const ConfigSnapshot& snapshot) {
   const std::string text = absl::StrCat(snapshot.import_name, ": ", snapshot.reason, ": ", snapshot.message);
   switch (snapshot.code) {

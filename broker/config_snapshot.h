@@ -4,10 +4,12 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
+#include <grpcpp/support/slice.h>
 
 #include <optional>
 #include <string>
 
+#include "broker/encoded_state.h"
 #include "k8s/core/remote_config.h"
 #include "k8s/core/service_account_import.h"
 #include "mcsa/v1/config_service.pb.h"
@@ -25,6 +27,7 @@ struct ConfigSnapshot {
   mcsa::v1::ImportError::Code code = mcsa::v1::ImportError::CODE_UNSPECIFIED;
   std::string reason;
   std::string message;
+  EncodedState encoded;  // of Encode
 };
 
 // `import` is null when there is none of that name. `status` is the import's, or for delivery Broker this replica's own
@@ -45,6 +48,9 @@ mcsa::v1::Config::State StateAt(const ConfigSnapshot& snapshot, absl::Duration n
 absl::Duration NextChange(const ConfigSnapshot& snapshot, absl::Duration now);
 
 void FillImportState(const ConfigSnapshot& snapshot, absl::Duration now, mcsa::v1::ImportState& message);
+
+// A WatchConfigsResponse of this import alone, as bytes that are shared by all who ask for them in the same moment.
+grpc::Slice Encode(const ConfigSnapshot& snapshot, absl::Duration now);
 
 // The error of GetConfig where there is no config, with the code that config_service.proto promises.
 absl::Status ToStatus(const ConfigSnapshot& snapshot);

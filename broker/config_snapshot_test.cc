@@ -101,6 +101,48 @@ TEST(FillImportStateTest, TimeAloneMakesItStaleAndExpired) {
   EXPECT_EQ(MessageAt(snapshot, kNow + absl::Minutes(60)).config().state(), Config::EXPIRED);
 }
 
+// As a receiver reads it.
+mcsa::v1::WatchConfigsResponse Decode(const std::vector<grpc::Slice>& slices) {
+  std::string bytes;
+  for (const grpc::Slice& slice : slices) bytes.append(slice.begin(), slice.end());
+  mcsa::v1::WatchConfigsResponse response;
+  EXPECT_TRUE(response.ParseFromString(bytes));
+  return response;
+}
+
+TEST(EncodeTest, SaysWhatTheMessageSays) {
+  const auto import = Import(true, "TokenIssued");
+  const ConfigSnapshot snapshot = Snapshot(&import, HourConfig());
+  EXPECT_EQ(Decode({Encode(snapshot, kNow)}).imports(0).SerializeAsString(),
+            MessageAt(snapshot, kNow).SerializeAsString());
+}
+
+TEST(EncodeTest, ImportsBehindEachOtherAreOneMessage) {
+  const auto import = Import(true, "TokenIssued");
+  const auto message =
+      Decode({Encode(Snapshot(&import, HourConfig()), kNow), Encode(Snapshot(nullptr, absl::NotFoundError("")), kNow)});
+  ASSERT_EQ(message.imports_size(), 2);
+  EXPECT_EQ(message.imports(0).config().state(), Config::FRESH);
+  EXPECT_EQ(message.imports(1).error().code(), ImportError::NOT_FOUND);
+}
+
+TEST(EncodeTest, WhoAsksInTheSameMomentSharesTheBytes) {
+  const auto import = Import(true, "TokenIssued");
+  const ConfigSnapshot snapshot = Snapshot(&import, HourConfig());
+  const grpc::Slice first = Encode(snapshot, kNow);
+  EXPECT_EQ(Encode(snapshot, kNow + EncodedState::kMoment - absl::Nanoseconds(1)).begin(), first.begin());
+  EXPECT_NE(Encode(snapshot, kNow + EncodedState::kMoment).begin(), first.begin());
+}
+
+TEST(EncodeTest, LaterTheTokenIsOver) {
+  const auto import = Import(true, "TokenIssued");
+  const ConfigSnapshot snapshot = Snapshot(&import, HourConfig());
+  EXPECT_NE(Decode({Encode(snapshot, kNow)}).imports(0).config().token(), "");
+  const auto late = Decode({Encode(snapshot, kNow + absl::Hours(1))});
+  EXPECT_EQ(late.imports(0).config().token(), "");
+  EXPECT_EQ(late.imports(0).config().state(), Config::EXPIRED);
+}
+
 TEST(NextChangeTest, IsTheNextOfStaleAndExpired) {
   const auto import = Import(true, "TokenIssued");
   const ConfigSnapshot snapshot = Snapshot(&import, HourConfig());

@@ -14,11 +14,21 @@ namespace {
 // How long the first message waits for an import that hangs, before it says of that one that it is not ready.
 constexpr absl::Duration kPatience = absl::Seconds(1);
 
-void FillPending(const std::string& import_name, mcsa::v1::ImportState& state) {
+// As Encode() of a snapshot, for an import that there is none of.
+grpc::Slice EncodePending(const std::string& import_name) {
+  mcsa::v1::WatchConfigsResponse response;
+  mcsa::v1::ImportState& state = *response.add_imports();
   state.set_name(import_name);
   state.mutable_error()->set_code(mcsa::v1::ImportError::NOT_READY);
   state.mutable_error()->set_reason("Pending");
   state.mutable_error()->set_message("The broker is still asking for it; it is sent as soon as it is there");
+  return grpc::Slice(response.SerializeAsString());
+}
+
+grpc::Slice EncodeRefused(const std::string& import_name) {
+  mcsa::v1::WatchConfigsResponse response;
+  FillRefused(import_name, *response.add_imports());
+  return grpc::Slice(response.SerializeAsString());
 }
 
 }  // namespace
@@ -51,8 +61,8 @@ void WatchCall::Begin(const absl::StatusOr<Result>& result) {
     joined_ = true;
     if (!done_) {
       // What is there already; of what is not, the store will tell.
-      if (!finished_ && message_ == nullptr) SendLocked();
-      if (!finished_ && message_ == nullptr) {
+      if (!finished_ && !writing_) SendLocked();
+      if (!finished_ && !writing_) {
         patience_ = std::make_unique<grpc::Alarm>();
         // An alarm keeps its function even after it rang: with `self` in it, the call would own itself for ever.
         patience_->Set(absl::ToChronoTime(absl::Now() + kPatience), [call = weak_from_this()](bool) {
@@ -73,7 +83,7 @@ bool WatchCall::IsFinished() {
 void WatchCall::End(const absl::Status& status) {
   std::lock_guard lock(mu_);
   if (finished_) return;
-  if (message_ == nullptr) {
+  if (!writing_) {
     FinishLocked(status);
   } else {
     context_->TryCancel();  // OnCancel finishes
@@ -83,7 +93,7 @@ void WatchCall::End(const absl::Status& status) {
 void WatchCall::OnChange() {
   std::lock_guard lock(mu_);
   if (finished_) return;
-  if (message_ != nullptr) {
+  if (writing_) {
     dirty_ = true;
   } else {
     SendLocked();
@@ -92,7 +102,8 @@ void WatchCall::OnChange() {
 
 void WatchCall::OnWriteDone(bool ok) {
   std::lock_guard lock(mu_);
-  message_.reset();
+  writing_ = false;
+  message_.Clear();
   if (finished_) return;
   if (!ok) {
     FinishLocked(absl::CancelledError("the reader is gone"));
@@ -119,36 +130,35 @@ void WatchCall::OnDone() {
 void WatchCall::StopWaiting() {
   std::lock_guard lock(mu_);
   waits_ = false;
-  if (!finished_ && message_ == nullptr) SendLocked();
+  if (!finished_ && !writing_) SendLocked();
 }
 
 void WatchCall::SendLocked() {
-  auto message = std::make_unique<mcsa::v1::WatchConfigsResponse>();
   const absl::Duration now = deps_.clock.Monotonic();
   std::vector<ConfigStore::Pointer> snapshots;
   for (const k8s::ObjectKey& key : keys_) {
     snapshots.push_back(deps_.store.Get(key));
     if (snapshots.back() == nullptr && waits_) return;  // the store tells when it is there
   }
+  std::vector<grpc::Slice> imports;
   auto refused = refused_.begin();
   for (size_t i = 0; i < keys_.size(); ++i) {
-    for (; refused != refused_.end() && *refused < keys_[i].name; ++refused) {
-      FillRefused(*refused, *message->add_imports());
-    }
+    for (; refused != refused_.end() && *refused < keys_[i].name; ++refused) imports.push_back(EncodeRefused(*refused));
     if (snapshots[i] == nullptr) {
-      FillPending(keys_[i].name, *message->add_imports());
+      imports.push_back(EncodePending(keys_[i].name));
       continue;
     }
-    FillImportState(*snapshots[i], now, *message->add_imports());
+    imports.push_back(Encode(*snapshots[i], now));
     if (snapshots[i]->config && !audited_[i]) {
       audited_[i] = true;
       AuditGrant(caller_, *snapshots[i]);
     }
   }
-  for (; refused != refused_.end(); ++refused) FillRefused(*refused, *message->add_imports());
-  message_ = std::move(message);
+  for (; refused != refused_.end(); ++refused) imports.push_back(EncodeRefused(*refused));
+  message_ = grpc::ByteBuffer(imports.data(), imports.size());
+  writing_ = true;
   deps_.on_message();
-  StartWrite(message_.get());
+  StartWrite(&message_);
 }
 
 void WatchCall::FinishLocked(const absl::Status& status) {

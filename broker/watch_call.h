@@ -24,7 +24,7 @@ namespace broker {
 //
 // gRPC calls its reactions in threads of its own; all functions are thread-safe. It owns itself from Start() until gRPC
 // is done with it.
-class WatchCall final : public grpc::ServerWriteReactor<mcsa::v1::WatchConfigsResponse>,
+class WatchCall final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                         public ConfigStore::Subscriber,
                         public std::enable_shared_from_this<WatchCall> {
  public:
@@ -80,7 +80,8 @@ class WatchCall final : public grpc::ServerWriteReactor<mcsa::v1::WatchConfigsRe
   std::vector<bool> audited_;              // of keys_
   bool waits_ = true;                      // for what could not be read yet, so that the first message is whole
   std::unique_ptr<grpc::Alarm> patience_;  // ends waits_
-  std::unique_ptr<mcsa::v1::WatchConfigsResponse> message_;  // under way
+  bool writing_ = false;                   // message_ is under way
+  grpc::ByteBuffer message_;               // a WatchConfigsResponse
 };
 
 // The codes are the same by definition.
