@@ -1,7 +1,6 @@
 #ifndef BENCH_BROKER_BENCH_H_
 #define BENCH_BROKER_BENCH_H_
 
-#include <string>
 #include <vector>
 
 #include "bench/measure.h"
@@ -12,13 +11,13 @@ namespace bench {
 // streams open.
 std::vector<Result> Propagation();
 
-// The same for an import that 1,000 streams are subscribed to, until each has it.
+// The same for an import that 1,000 streams are subscribed to, until each has it; and how that compares with a server
+// that does nothing but write.
 std::vector<Result> FanOut();
 
-// The broker's gRPC server in a process of its own, with API server and tokens made up: it serves pods pod0 to pod1000,
-// writes its port and CA into `folder`, and mints a token of an import for each line in the pipe folder/mint.
-// Never returns.
-[[noreturn]] void RunBroker(const std::string& folder);
+// What a stream takes of the broker's memory, against an empty one; and the memory a minute after all have left,
+// against that before they came.
+std::vector<Result> StreamMemory();
 
 }  // namespace bench
 

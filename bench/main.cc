@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "bench/broker_bench.h"
+#include "bench/broker_under_test.h"
 #include "bench/measure.h"
 #include "bench/sidecar_bench.h"
+#include "k8s/api/lock_checks.h"
 
 namespace {
 
@@ -23,12 +25,14 @@ const Benchmark kBenchmarks[] = {
     {{"sidecar-rss-idle", "sidecar-rss-loaded"}, bench::SidecarMemory},
     {{"sidecar-ready"}, bench::SidecarReady},
     {{"propagation-1000-p99"}, bench::Propagation},
-    {{"fanout-1000-p99"}, bench::FanOut},
+    {{"fanout-1000-p99", "fanout-1000-ratio"}, bench::FanOut},
+    {{"stream-bytes", "stream-bytes-after"}, bench::StreamMemory},
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  k8s::SkipLockOrderChecks();  // in what we serve and in its floors alike
   CLI::App app{
       "Measures, each number with its floor in the same run. Without names, all.\n\n"
       "Example: tools/bench getconfig-p50 sidecar-ready\n"
@@ -43,8 +47,9 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   app.add_option("--empty-server", empty_server, "used by itself: be the floor of getconfig on this socket")->group("");
-  std::string broker;
+  std::string broker, writer;
   app.add_option("--broker", broker, "used by itself: be the broker of the streams, in this folder")->group("");
+  app.add_option("--writer", writer, "used by itself: be the floor of the fan-out, in this folder")->group("");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -52,6 +57,7 @@ int main(int argc, char** argv) {
   }
   if (!empty_server.empty()) bench::RunEmptyServer(empty_server);
   if (!broker.empty()) bench::RunBroker(broker);
+  if (!writer.empty()) bench::RunWriter(writer);
 
   const auto is_wanted = [&](const std::string& name) {
     return wanted.empty() || std::find(wanted.begin(), wanted.end(), name) != wanted.end();

@@ -30,6 +30,7 @@ struct Options {
   std::vector<std::string> addresses;
   std::string ca_file;
   std::string tokens_file;
+  std::vector<std::string> imports;
   int count = 1000;
 };
 
@@ -58,7 +59,9 @@ class Stream final : public grpc::ClientReadReactor<mcsa::v1::WatchConfigsRespon
         credentials_(std::move(credentials)),
         token_(std::move(token)),
         next_(index),
-        counts_(counts) {}
+        counts_(counts) {
+    for (const std::string& import : options.imports) request_.add_names(import);
+  }
 
   void Open() {
     grpc::ChannelArguments arguments;
@@ -127,7 +130,7 @@ class Stream final : public grpc::ClientReadReactor<mcsa::v1::WatchConfigsRespon
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<ConfigService::Stub> stub_;
   std::unique_ptr<grpc::ClientContext> context_;
-  const mcsa::v1::WatchConfigsRequest request_;
+  mcsa::v1::WatchConfigsRequest request_;
   mcsa::v1::WatchConfigsResponse response_;
   bool open_ = false;
   bool is_latest_ = false;
@@ -143,6 +146,7 @@ int main(int argc, char** argv) {
   app.add_option("--address", options.addresses, "host:port; several are taken in turn")->required();
   app.add_option("--ca", options.ca_file, "PEM file")->required();
   app.add_option("--tokens", options.tokens_file, "file with a pod's token in each line; used in turn")->required();
+  app.add_option("--import", options.imports, "what to watch; default all that the pod may have");
   app.add_option("--count", options.count, "how many streams")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
