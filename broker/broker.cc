@@ -21,17 +21,6 @@ constexpr int kLaneLimit = 8;
 // Beyond this many single watches, the cluster-wide form of the rights is the right one.
 constexpr size_t kMaxServedNamespaces = 500;
 
-void LogWatch(const char* what, const absl::Status& status) {
-  if (!status.ok())
-    k8s::Log(k8s::LogLevel::kWarn, "cannot watch; will try again",
-             {{"what", what}, {"error", std::string(status.message())}});
-}
-
-void LogBadObject(const k8s::ObjectKey& key, const absl::Status& status) {
-  k8s::Log(k8s::LogLevel::kError, "ignored an object that is malformed",
-           {{"object", k8s::ToString(key)}, {"error", std::string(status.message())}});
-}
-
 // Our own status writes come back as changes; only what a user or an admin changed wants work.
 bool WantsWork(const k8s::ServiceAccountImport& before, const k8s::ServiceAccountImport& after) {
   return before.meta.uid != after.meta.uid || before.meta.generation != after.meta.generation ||
@@ -55,25 +44,19 @@ Broker::Broker(const k8s::Client& target, const Options& options, k8s::Environme
                                      const k8s::ObjectKey& account) { EnqueueAccount(cluster, account); },
                 .on_state = [this](const std::string& cluster) { EnqueueAll("", cluster); }}),
       events_(target, k8s::SystemClock(), k8s::kBrokerName, options.identity),
-      imports_(
-          target, k8s::kImports, "", {}, &k8s::ParseServiceAccountImport,
-          [this](const k8s::ObjectKey& key, const ImportPointer& before, const ImportPointer& after) {
-            OnImport(key, before, after);
-          },
-          [](const absl::Status& status) { LogWatch("imports", status); },
-          [](const k8s::ObjectKey& key, const absl::Status& status) { LogBadObject(key, status); }),
-      policies_(
-          target, k8s::kImportPolicies, "", {}, &k8s::ParseImportPolicy,
-          [this](const auto&, const auto&, const auto&) { EnqueueAll(); },
-          [](const absl::Status& status) { LogWatch("policies", status); },
-          [](const k8s::ObjectKey& key, const absl::Status& status) { LogBadObject(key, status); }),
-      namespaces_(
-          target, k8s::kNamespaces, "", {.metadata_only = true}, &ParseNamespace,
-          [this](const k8s::ObjectKey& key, const auto& before, const auto& after) {
-            if (before == nullptr || after == nullptr || before->labels != after->labels) EnqueueAll(key.name);
-          },
-          [](const absl::Status& status) { LogWatch("namespaces", status); },
-          [](const k8s::ObjectKey& key, const absl::Status& status) { LogBadObject(key, status); }),
+      imports_(target, k8s::kImports, "", {}, &k8s::ParseServiceAccountImport,
+               [this](const k8s::ObjectKey& key, const ImportPointer& before, const ImportPointer& after) {
+                 OnImport(key, before, after);
+               }),
+      policies_(target, k8s::kImportPolicies, "", {}, &k8s::ParseImportPolicy,
+                [this](const auto&, const auto&, const auto& after) {
+                  if (after != nullptr && k8s::BoundsImports(*after)) bounds_imports_ = true;
+                  EnqueueAll();
+                }),
+      namespaces_(target, k8s::kNamespaces, "", {.metadata_only = true}, &ParseNamespace,
+                  [this](const k8s::ObjectKey& key, const auto& before, const auto& after) {
+                    if (before == nullptr || after == nullptr || before->labels != after->labels) EnqueueAll(key.name);
+                  }),
       reconciler_(DepsOf([this] { return election_->IsLeader(); })),
       on_demand_(DepsOf([] { return true; })),
       secrets_(
@@ -209,10 +192,12 @@ void Broker::OnImport(const k8s::ObjectKey& key, const ImportPointer& before, co
       before != nullptr && IsSourceCredential(*before, options_.own_namespace, options_.source_imports);
   const bool is_source =
       after != nullptr && IsSourceCredential(*after, options_.own_namespace, options_.source_imports);
-  if (was_source && !is_source) {
+  if (was_source && (!is_source || before->spec.cluster_name != after->spec.cluster_name)) {
     sources_.Remove(before->spec.cluster_name);
     metrics_.RemoveSource(before->spec.cluster_name);
   }
+  const bool makes_room = before != nullptr && (after == nullptr || before->meta.generation != after->meta.generation);
+  if (makes_room && bounds_imports_) EnqueueAll(key.namespace_name);
   if (after != nullptr && before != nullptr && !WantsWork(*before, *after)) return;
   queue_.Add(key, after != nullptr ? after->spec.cluster_name : before->spec.cluster_name);
 }

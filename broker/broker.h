@@ -74,6 +74,7 @@ class Broker {
   k8s::Workqueue queue_;
   std::atomic<bool> ready_ = false;
   std::atomic<bool> stopping_ = false;
+  std::atomic<bool> bounds_imports_ = false;  // whether a policy did ever: an import that goes makes room for others
 
   std::mutex mu_;
   std::map<AccountKey, std::set<k8s::ObjectKey>> imports_of_account_;  // guarded by mu_

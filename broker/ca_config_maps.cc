@@ -19,13 +19,7 @@ CaConfigMaps::CaConfigMaps(const k8s::Client& target, const k8s::InformerStore<k
           [](const k8s::Json& object) -> absl::StatusOr<std::string> {
             return k8s::StringAt(object, {"data", k8s::kCaKey});
           },
-          [on_change](const auto&, const auto&, const auto&) { on_change(); },
-          [](const absl::Status& status) {
-            if (status.ok()) return;
-            k8s::Log(k8s::LogLevel::kWarn, "cannot watch; will try again",
-                     {{"what", "ConfigMaps with our CA"}, {"error", std::string(status.message())}});
-          },
-          [](const auto&, const absl::Status&) {}) {}
+          [on_change](const auto&, const auto&, const auto&) { on_change(); }) {}
 
 absl::StatusOr<bool> CaConfigMaps::Publish(const std::string& bundle) {
   std::set<std::string> namespaces;

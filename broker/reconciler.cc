@@ -146,20 +146,17 @@ absl::Status Reconciler::GatherHeld(Observed& observed, const std::optional<Writ
 void Reconciler::GatherPolicy(Observed& observed) const {
   const k8s::ServiceAccountImport& import = observed.import;
   std::vector<k8s::ImportPolicy> policies;
-  bool counts_imports = false;
-  for (const auto& policy : deps_.policies.List()) {
-    policies.push_back(*policy);
-    for (const k8s::PolicyRule& rule : policy->rules) counts_imports |= rule.max_imports > 0;
-  }
-  int64_t rank = 0;
-  if (counts_imports) {
-    for (const auto& other : deps_.imports.List(import.meta.namespace_name)) {
-      rank += std::pair(other->meta.created_at, other->meta.name) < std::pair(import.meta.created_at, import.meta.name);
-    }
+  for (const auto& policy : deps_.policies.List()) policies.push_back(*policy);
+  std::vector<std::shared_ptr<const k8s::ServiceAccountImport>> older;
+  if (std::any_of(policies.begin(), policies.end(), &k8s::BoundsImports)) {
+    older = deps_.imports.List(import.meta.namespace_name);
+    std::erase_if(older, [&](const auto& other) {
+      return std::pair(other->meta.created_at, other->meta.name) >= std::pair(import.meta.created_at, import.meta.name);
+    });
   }
   const auto own_namespace = deps_.namespaces.Get({"", import.meta.namespace_name});
   observed.policy = k8s::DecideImport(
-      import, own_namespace ? own_namespace->labels : std::map<std::string, std::string>(), rank, policies);
+      import, own_namespace ? own_namespace->labels : std::map<std::string, std::string>(), older, policies);
 }
 
 // A replica that just began to lead meets imports before the one that registers their source.
@@ -234,7 +231,6 @@ Plan Reconciler::Mint(const Observed& observed, absl::Duration lifetime) {
       record.token_id = token->token_id;
       record.received_at = record.reviewed_at = received;
     });
-    if (observed.is_source_credential) deps_.metrics.SetSourceCredentialEnd(spec.cluster_name, token->expires_at);
   }
   return PlanAfterMint(observed, token);
 }
@@ -330,6 +326,13 @@ std::map<std::string, k8s::SecretString> Reconciler::SourceCredential(const Obse
 }
 
 void Reconciler::RegisterSource(const Observed& observed, const std::map<std::string, k8s::SecretString>& data) {
+  // Here, where every replica comes by with each new credential: one that mints no more would tell of its last for
+  // ever.
+  if (const auto token = data.find(k8s::kTokenKey); token != data.end()) {
+    if (const auto parsed = k8s::ParseBoundToken(token->second); parsed.ok()) {
+      deps_.metrics.SetSourceCredentialEnd(observed.import.spec.cluster_name, parsed->expires_at);
+    }
+  }
   if (data.empty()) {
     deps_.sources.Set(observed.import.spec.cluster_name, absl::FailedPreconditionError("it has no Secret yet"));
   } else {

@@ -42,13 +42,7 @@ Serving::Serving(const Options& options, const ConfigRefresherDeps& deps, std::f
       pods_(
           deps.target, k8s::kPods, "", {.label_selector = absl::StrCat(k8s::kInjectedLabel, "=true")},
           [](const k8s::Json& object) -> absl::StatusOr<InjectedPod> { return ParseInjectedPod(object); },
-          [this](const auto&, const auto& before, const auto& after) { OnPod(before, after); },
-          [](const absl::Status& status) {
-            if (status.ok()) return;
-            k8s::Log(k8s::LogLevel::kWarn, "cannot watch; will try again",
-                     {{"what", "pods with a sidecar"}, {"error", std::string(status.message())}});
-          },
-          [](const auto&, const absl::Status&) {}),
+          [this](const auto&, const auto& before, const auto& after) { OnPod(before, after); }),
       authenticator_(deps.target, pods_.store()),
       service_(refresher_.store(), authenticator_, deps.clock, metrics),
       config_maps_(deps.target, deps.imports, [this] { WakeCaKeeper(); }),

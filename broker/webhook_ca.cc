@@ -73,16 +73,12 @@ WebhookCa::WebhookCa(const k8s::Client& client, const k8s::Clock& clock, absl::D
                .timing = {.propagation = propagation},
                .publish = [&client](const std::string& bundle) { return PublishBundle(client, bundle); },
                .is_leader = [this, is_leader = std::move(is_leader)] { return has_configuration_ && is_leader(); }}),
-      configuration_(
-          client, k8s::kMutatingWebhookConfigurations, "", ByName(kConfiguration.name), &ParseMeta,
-          [this](const k8s::ObjectKey&, const auto&, const auto& after) {
-            has_configuration_ = after != nullptr;
-            keeper_.Wake();
-          },
-          [](const absl::Status&) {}, [](const k8s::ObjectKey&, const absl::Status&) {}),
-      secret_(
-          client, k8s::kSecrets, kSecret.namespace_name, ByName(kSecret.name), &ParseMeta,
-          [this](const k8s::ObjectKey&, const auto&, const auto&) { keeper_.Wake(); }, [](const absl::Status&) {},
-          [](const k8s::ObjectKey&, const absl::Status&) {}) {}
+      configuration_(client, k8s::kMutatingWebhookConfigurations, "", ByName(kConfiguration.name), &ParseMeta,
+                     [this](const k8s::ObjectKey&, const auto&, const auto& after) {
+                       has_configuration_ = after != nullptr;
+                       keeper_.Wake();
+                     }),
+      secret_(client, k8s::kSecrets, kSecret.namespace_name, ByName(kSecret.name), &ParseMeta,
+              [this](const k8s::ObjectKey&, const auto&, const auto&) { keeper_.Wake(); }) {}
 
 }  // namespace broker

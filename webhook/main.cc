@@ -46,17 +46,8 @@ absl::StatusOr<k8s::ClusterAccess> FindCluster(const webhook::Options& options, 
 template <typename T>
 std::unique_ptr<k8s::Informer<T>> Watch(const k8s::Client& client, const k8s::Resource& resource,
                                         k8s::ListOptions options, typename k8s::Informer<T>::Parse parse) {
-  return std::make_unique<k8s::Informer<T>>(
-      client, resource, "", options, std::move(parse), [](const auto&, const auto&, const auto&) {},
-      [what = resource.plural](const absl::Status& status) {
-        if (!status.ok())
-          Log(LogLevel::kWarn, "cannot watch; will try again",
-              {{"what", what}, {"error", std::string(status.message())}});
-      },
-      [](const k8s::ObjectKey& key, const absl::Status& status) {
-        Log(LogLevel::kError, "ignored an object that is malformed",
-            {{"object", k8s::ToString(key)}, {"error", std::string(status.message())}});
-      });
+  return std::make_unique<k8s::Informer<T>>(client, resource, "", options, std::move(parse),
+                                            [](const auto&, const auto&, const auto&) {});
 }
 
 // What API servers call, and our own readiness check.

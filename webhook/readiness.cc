@@ -50,21 +50,14 @@ Readiness::Readiness(const k8s::Client& client, const std::string& configuration
     : address_(std::move(address)),
       name_(std::move(name)),
       thread_([this] { Loop(); }),
-      configuration_(
-          client, k8s::kMutatingWebhookConfigurations, "",
-          {.field_selector = absl::StrCat("metadata.name=", configuration)}, &ParseCaBundle,
-          [this](const k8s::ObjectKey&, const auto&, const auto& after) {
-            std::lock_guard lock(mu_);
-            ca_bundle_ = after == nullptr ? "" : *after;
-            changed_ = true;
-            wake_.notify_all();
-          },
-          [](const absl::Status& status) {
-            if (!status.ok())
-              k8s::Log(k8s::LogLevel::kWarn, "cannot watch; will try again",
-                       {{"what", "the webhook configuration"}, {"error", std::string(status.message())}});
-          },
-          [](const k8s::ObjectKey&, const absl::Status&) {}) {}
+      configuration_(client, k8s::kMutatingWebhookConfigurations, "",
+                     {.field_selector = absl::StrCat("metadata.name=", configuration)}, &ParseCaBundle,
+                     [this](const k8s::ObjectKey&, const auto&, const auto& after) {
+                       std::lock_guard lock(mu_);
+                       ca_bundle_ = after == nullptr ? "" : *after;
+                       changed_ = true;
+                       wake_.notify_all();
+                     }) {}
 
 Readiness::~Readiness() {
   {

@@ -17,8 +17,16 @@
 
 namespace k8s {
 
-// A Reflector, a store, and who wants to hear of changes. An object that cannot be parsed is reported through `on_bad`
-// and stays as it was; it never stops the others.
+// What an Informer says of trouble; where a function is empty, it logs.
+struct InformerHooks {
+  std::function<void(const absl::Status&)> on_state;                  // as Reflector::Callbacks has it
+  std::function<void(const ObjectKey&, const absl::Status&)> on_bad;  // an object that cannot be parsed
+
+  InformerHooks OrLog(const std::string& plural) &&;
+};
+
+// A Reflector, a store, and who wants to hear of changes. An object that cannot be parsed is reported and stays as it
+// was; it never stops the others.
 template <typename T>
 class Informer {
  public:
@@ -28,12 +36,10 @@ class Informer {
   using OnChange = std::function<void(const ObjectKey&, const Pointer& before, const Pointer& after)>;
 
   Informer(const Client& client, Resource resource, std::string namespace_name, ListOptions options, Parse parse,
-           OnChange on_change, std::function<void(const absl::Status&)> on_state,
-           std::function<void(const ObjectKey&, const absl::Status&)> on_bad,
-           typename InformerStore<T>::Index index = nullptr)
+           OnChange on_change, InformerHooks hooks = {}, typename InformerStore<T>::Index index = nullptr)
       : parse_(std::move(parse)),
         on_change_(std::move(on_change)),
-        on_bad_(std::move(on_bad)),
+        hooks_(std::move(hooks).OrLog(resource.plural)),
         store_(std::move(index)),
         reflector_(client, std::move(resource), std::move(namespace_name), std::move(options),
                    {.on_replace = [this](std::vector<Json> items) { Replace(items); },
@@ -45,7 +51,7 @@ class Informer {
                             Set(object);
                           }
                         },
-                    .on_state = std::move(on_state)}) {}
+                    .on_state = hooks_.on_state}) {}
 
   const InformerStore<T>& store() const { return store_; }
   bool WaitForSync(absl::Duration timeout) { return reflector_.WaitForSync(timeout); }
@@ -65,7 +71,7 @@ class Informer {
     const ObjectKey key = KeyOf(object);
     absl::StatusOr<T> parsed = parse_(object);
     if (!parsed.ok()) {
-      on_bad_(key, parsed.status());
+      hooks_.on_bad(key, parsed.status());
       return;
     }
     const Pointer after = std::make_shared<const T>(*std::move(parsed));
@@ -79,7 +85,7 @@ class Informer {
 
   const Parse parse_;
   const OnChange on_change_;
-  const std::function<void(const ObjectKey&, const absl::Status&)> on_bad_;
+  const InformerHooks hooks_;
   InformerStore<T> store_;
   Reflector reflector_;  // last: its thread uses all of the above
 };

@@ -34,7 +34,7 @@ class InformerTest : public testing::Test {
         [this](const ObjectKey& key, const auto& before, const auto& after) {
           Told(key.name + ":" + (before ? *before : "-") + ">" + (after ? *after : "-"));
         },
-        [](const absl::Status&) {}, [this](const ObjectKey& key, const absl::Status&) { Told(key.name + ":bad"); },
+        InformerHooks{.on_bad = [this](const ObjectKey& key, const absl::Status&) { Told(key.name + ":bad"); }},
         [](const std::string& type) { return std::vector{type}; });
     ASSERT_TRUE(informer_->WaitForSync(absl::Seconds(10)));
   }

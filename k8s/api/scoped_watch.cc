@@ -54,8 +54,9 @@ void ScopedWatch::Start(const std::string& namespace_name) {
         meta.annotations.clear();
         return meta;
       },
-      on_change_, [this, namespace_name](const absl::Status& status) { SetState(namespace_name, status); },
-      [](const ObjectKey&, const absl::Status&) {});
+      on_change_, InformerHooks{.on_state = [this, namespace_name](const absl::Status& status) {
+        SetState(namespace_name, status);
+      }});
 }
 
 void ScopedWatch::SetState(const std::string& namespace_name, const absl::Status& status) {

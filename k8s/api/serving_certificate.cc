@@ -41,10 +41,11 @@ ServingCertificate::ServingCertificate(const Client& client, const Clock& clock,
             changed_ = true;
             wake_.notify_all();
           },
-          [this](const absl::Status& status) {
-            if (!status.ok()) on_problem_(status);
-          },
-          [this](const ObjectKey&, const absl::Status& status) { on_problem_(status); }) {}
+          {.on_state =
+               [this](const absl::Status& status) {
+                 if (!status.ok()) on_problem_(status);
+               },
+           .on_bad = [this](const ObjectKey&, const absl::Status& status) { on_problem_(status); }}) {}
 
 ServingCertificate::~ServingCertificate() {
   {

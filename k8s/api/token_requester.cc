@@ -1,5 +1,8 @@
 #include "k8s/api/token_requester.h"
 
+#include <absl/strings/str_cat.h>
+
+#include <string>
 #include <utility>
 
 #include "k8s/api/status_from_http.h"
@@ -13,6 +16,13 @@ absl::StatusOr<BoundToken> RequestToken(const Client& client, const ObjectKey& a
   const JsonObject request{
       {"apiVersion", "authentication.k8s.io/v1"}, {"kind", "TokenRequest"}, {"spec", std::move(spec)}};
   absl::StatusOr<Json> answer = client.CreateSubresource(kServiceAccounts, account, "token", request);
+  // Who revokes when an account is gone must not take a proxy's 404 for that.
+  if (absl::IsNotFound(answer.status()) && DetailsKind(answer.status()) != kServiceAccounts.plural) {
+    return absl::UnavailableError(absl::StrCat(
+        "HTTP 404, but not by a Kubernetes API server; is a proxy in between, or is the path of the server "
+        "URL wrong? ",
+        std::string(answer.status().message())));
+  }
   if (!answer.ok()) return answer.status();
   return ParseTokenRequestAnswer(*answer, lifetime);
 }

@@ -44,9 +44,9 @@ bool MatchesLabels(const std::vector<LabelRequirement>& requirements,
   });
 }
 
-// Empty if the rule allows the import, else the first thing in the way.
-std::string Refusal(const PolicyRule& rule, const ServiceAccountImport& import,
-                    const std::map<std::string, std::string>& namespace_labels, int64_t rank) {
+// Empty if the rule matches the import, else the first thing in the way.
+std::string Mismatch(const PolicyRule& rule, const ServiceAccountImport& import,
+                     const std::map<std::string, std::string>& namespace_labels) {
   const ImportSpec& spec = import.spec;
   if (!MatchesLabels(rule.target_namespace_labels, namespace_labels) ||
       (!rule.target_namespace_names.empty() && !MatchesAny(rule.target_namespace_names, import.meta.namespace_name))) {
@@ -73,10 +73,20 @@ std::string Refusal(const PolicyRule& rule, const ServiceAccountImport& import,
   if (spec.expiration > rule.max_expiration) {
     return absl::StrCat("expirationSeconds is above its maximum of ", absl::ToInt64Seconds(rule.max_expiration));
   }
-  if (rule.max_imports > 0 && rank >= rule.max_imports) {
-    return absl::StrCat("namespace ", import.meta.namespace_name, " has its ", rule.max_imports, " imports already");
-  }
   return "";
+}
+
+// Empty if the rule allows the import.
+std::string Refusal(const PolicyRule& rule, const ServiceAccountImport& import,
+                    const std::map<std::string, std::string>& namespace_labels,
+                    const std::vector<std::shared_ptr<const ServiceAccountImport>>& older) {
+  if (std::string mismatch = Mismatch(rule, import, namespace_labels); !mismatch.empty() || rule.max_imports == 0) {
+    return mismatch;
+  }
+  const int64_t counted = std::count_if(
+      older.begin(), older.end(), [&](const auto& other) { return Mismatch(rule, *other, namespace_labels).empty(); });
+  if (counted < rule.max_imports) return "";
+  return absl::StrCat("namespace ", import.meta.namespace_name, " has its ", rule.max_imports, " imports already");
 }
 
 absl::StatusOr<LabelRequirement::Operator> ParseOperator(const std::string& text) {
@@ -129,7 +139,8 @@ absl::StatusOr<ImportPolicy> ParseImportPolicy(const Json& object) {
 }
 
 PolicyDecision DecideImport(const ServiceAccountImport& import,
-                            const std::map<std::string, std::string>& namespace_labels, int64_t rank,
+                            const std::map<std::string, std::string>& namespace_labels,
+                            const std::vector<std::shared_ptr<const ServiceAccountImport>>& older,
                             const std::vector<ImportPolicy>& policies) {
   PolicyDecision decision;
   // A user who had the broker's identity could take any token that the fence lets the broker take.
@@ -142,7 +153,7 @@ PolicyDecision DecideImport(const ServiceAccountImport& import,
   for (const ImportPolicy& policy : policies) {
     for (size_t i = 0; i < policy.rules.size(); ++i) {
       const std::string rule = absl::StrCat(policy.name, "[", i, "]");
-      const std::string refusal = Refusal(policy.rules[i], import, namespace_labels, rank);
+      const std::string refusal = Refusal(policy.rules[i], import, namespace_labels, older);
       if (refusal.empty()) return {.allowed = true, .rule = rule, .reason = ""};
       if (decision.reason.empty()) decision.reason = absl::StrCat("rule ", rule, " does not allow it: ", refusal);
     }
@@ -150,6 +161,11 @@ PolicyDecision DecideImport(const ServiceAccountImport& import,
   if (decision.reason.empty())
     decision.reason = "there is no ServiceAccountImportPolicy, and without one nothing is allowed";
   return decision;
+}
+
+bool BoundsImports(const ImportPolicy& policy) {
+  return std::any_of(policy.rules.begin(), policy.rules.end(),
+                     [](const PolicyRule& rule) { return rule.max_imports > 0; });
 }
 
 }  // namespace k8s

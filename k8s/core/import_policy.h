@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,7 @@ struct PolicyRule {
   std::vector<std::string> account_names;
   std::vector<std::string> audiences;  // further ones beside the API server's own
   absl::Duration max_expiration = absl::InfiniteDuration();
-  int64_t max_imports = 0;  // of one namespace, oldest first; 0 = no bound
+  int64_t max_imports = 0;  // of one namespace that it matches, oldest first; 0 = no bound
 };
 
 struct ImportPolicy {
@@ -53,10 +54,15 @@ struct PolicyDecision {
 
 // Policies add up: one rule that matches allows. Without any, everything is refused. A source namespace kube-* is
 // allowed only by a rule that names it in full, and that of the broker's own identities by none. `namespace_labels` are
-// those of the import's namespace. `rank` is how many imports of that namespace are older.
+// those of the import's namespace. `older` are the imports of that namespace that came before; they matter only where a
+// rule bounds their number.
 PolicyDecision DecideImport(const ServiceAccountImport& import,
-                            const std::map<std::string, std::string>& namespace_labels, int64_t rank,
+                            const std::map<std::string, std::string>& namespace_labels,
+                            const std::vector<std::shared_ptr<const ServiceAccountImport>>& older,
                             const std::vector<ImportPolicy>& policies);
+
+// Whether what the policy allows one import may depend on others.
+bool BoundsImports(const ImportPolicy& policy);
 
 }  // namespace k8s
 

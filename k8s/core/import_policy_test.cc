@@ -26,11 +26,11 @@ std::vector<ImportPolicy> Policies(const std::string& rules) {
 }
 
 PolicyDecision Decide(const ServiceAccountImport& import, const std::string& rules) {
-  return DecideImport(import, {{"team", "a"}}, 0, Policies(rules));
+  return DecideImport(import, {{"team", "a"}}, {}, Policies(rules));
 }
 
 TEST(DecideImportTest, WithoutAPolicyNothingIsAllowed) {
-  EXPECT_FALSE(DecideImport(Import("a", "a"), {}, 0, {}).allowed);
+  EXPECT_FALSE(DecideImport(Import("a", "a"), {}, {}, {}).allowed);
 }
 
 struct Case {
@@ -73,10 +73,13 @@ TEST(DecideImportTest, FollowsTheRules) {
   }
 }
 
-TEST(DecideImportTest, TheOldestImportsCountFirst) {
+TEST(DecideImportTest, ANumberBoundsTheOlderImportsThatTheRuleMatches) {
   const auto policies = Policies(R"([{"sameNamespace": true, "maxImports": 2}])");
-  EXPECT_TRUE(DecideImport(Import("a", "a"), {}, /*rank=*/1, policies).allowed);
-  EXPECT_FALSE(DecideImport(Import("a", "a"), {}, /*rank=*/2, policies).allowed);
+  const auto same = std::make_shared<const ServiceAccountImport>(Import("a", "a"));
+  const auto other = std::make_shared<const ServiceAccountImport>(Import("a", "b"));
+  EXPECT_TRUE(DecideImport(Import("a", "a"), {}, {same}, policies).allowed);
+  EXPECT_FALSE(DecideImport(Import("a", "a"), {}, {same, same}, policies).allowed);
+  EXPECT_TRUE(DecideImport(Import("a", "a"), {}, {same, other, other}, policies).allowed);
 }
 
 TEST(DecideImportTest, SaysWhichRuleAllowsAndWhatIsInTheWay) {
