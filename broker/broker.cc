@@ -121,6 +121,7 @@ absl::Status Broker::Run() {
     std::lock_guard lock(serving_mu_);
     webhook_ca_ = std::move(webhook_ca);
   }
+  WakeCaKeepers();
   ready_ = true;
   stopping_.wait(false);
   return absl::OkStatus();
@@ -142,12 +143,20 @@ absl::Status Broker::Serve() {
     std::lock_guard lock(serving_mu_);
     serving_ = std::move(serving);
   }
+  WakeCaKeepers();
   return started.Start(stopping_);
 }
 
 void Broker::WithServing(const std::function<void(Serving&)>& tell) {
   std::shared_lock lock(serving_mu_);
   if (serving_ != nullptr) tell(*serving_);
+}
+
+// After each change of leader, and once they are there to be woken: the election may have been faster.
+void Broker::WakeCaKeepers() {
+  std::shared_lock lock(serving_mu_);
+  if (serving_ != nullptr) serving_->WakeCaKeeper();
+  if (webhook_ca_ != nullptr) webhook_ca_->Wake();
 }
 
 void Broker::Stop() {
@@ -199,7 +208,7 @@ void Broker::OnImport(const k8s::ObjectKey& key, const ImportPointer& before, co
   const bool makes_room = before != nullptr && (after == nullptr || before->meta.generation != after->meta.generation);
   if (makes_room && bounds_imports_) EnqueueAll(key.namespace_name);
   if (after != nullptr && before != nullptr && !WantsWork(*before, *after)) return;
-  queue_.Add(key, after != nullptr ? after->spec.cluster_name : before->spec.cluster_name);
+  Enqueue(key, after != nullptr ? after->spec.cluster_name : before->spec.cluster_name);
 }
 
 void Broker::OnSecret(const k8s::ScopedWatch::Pointer& before, const k8s::ScopedWatch::Pointer& after) {
@@ -209,7 +218,7 @@ void Broker::OnSecret(const k8s::ScopedWatch::Pointer& before, const k8s::Scoped
     WithServing([&](Serving& serving) { serving.OnImport({secret.namespace_name, owner.name}); });
     if (after != nullptr && reconciler_.WroteIt(owner.uid, after->resource_version)) continue;
     const k8s::ObjectKey key{secret.namespace_name, owner.name};
-    if (const auto import = imports_.store().Get(key)) queue_.Add(key, import->spec.cluster_name);
+    if (const auto import = imports_.store().Get(key)) Enqueue(key, import->spec.cluster_name);
   }
 }
 
@@ -217,11 +226,7 @@ void Broker::OnLeader(bool leads) {
   k8s::Log(k8s::LogLevel::kInfo, leads ? "this replica leads" : "this replica no longer leads",
            {{"identity", options_.identity}});
   metrics_.SetLeader(leads);
-  WithServing([](Serving& serving) { serving.WakeCaKeeper(); });
-  {
-    std::shared_lock lock(serving_mu_);
-    if (webhook_ca_ != nullptr) webhook_ca_->Wake();
-  }
+  WakeCaKeepers();
   if (!leads) return;
   reconciler_.Reset();
   EnqueueAll();
@@ -230,9 +235,14 @@ void Broker::OnLeader(bool leads) {
 void Broker::EnqueueAll(const std::string& namespace_name, const std::string& cluster) {
   WithServing([&](Serving& serving) { serving.OnAny(namespace_name, cluster); });
   for (const auto& import : imports_.store().List(namespace_name)) {
-    if (cluster.empty() || import->spec.cluster_name == cluster)
-      queue_.Add(import->meta.key(), import->spec.cluster_name);
+    if (cluster.empty() || import->spec.cluster_name == cluster) Enqueue(import->meta.key(), import->spec.cluster_name);
   }
+}
+
+// A lane for each source, so that one that hangs delays none but its own. Names that no source has share one: users
+// make them up.
+void Broker::Enqueue(const k8s::ObjectKey& key, const std::string& cluster) {
+  queue_.Add(key, absl::IsNotFound(sources_.Find(cluster).status()) ? "" : cluster);
 }
 
 void Broker::EnqueueAccount(const std::string& cluster, const k8s::ObjectKey& account) {
@@ -240,7 +250,7 @@ void Broker::EnqueueAccount(const std::string& cluster, const k8s::ObjectKey& ac
   const auto imports = imports_of_account_.find({cluster, account.namespace_name, account.name});
   if (imports == imports_of_account_.end()) return;
   for (const k8s::ObjectKey& key : imports->second) {
-    queue_.Add(key, cluster);
+    Enqueue(key, cluster);
     WithServing([&](Serving& serving) { serving.OnImport(key); });
   }
 }

@@ -62,10 +62,12 @@ class Broker {
   void OnImport(const k8s::ObjectKey& key, const ImportPointer& before, const ImportPointer& after);
   void OnSecret(const k8s::ScopedWatch::Pointer& before, const k8s::ScopedWatch::Pointer& after);
   void OnLeader(bool leads);
+  void Enqueue(const k8s::ObjectKey& key, const std::string& cluster);
   void EnqueueAll(const std::string& namespace_name = "", const std::string& cluster = "");
   void EnqueueAccount(const std::string& cluster, const k8s::ObjectKey& account);
   void Work(const k8s::Workqueue::Item& item);
   absl::Status Serve();
+  void WakeCaKeepers();
   void WithServing(const std::function<void(Serving&)>& tell);
 
   const Options options_;

@@ -28,7 +28,6 @@ absl::StatusOr<bool> CaConfigMaps::Publish(const std::string& bundle) {
   for (const std::string& namespace_name : namespaces) {
     const auto held = maps_.store().Get({namespace_name, k8s::kBrokerCaConfigMap});
     if (held != nullptr && *held == bundle) continue;
-    were_all = false;
     const absl::Status status =
         target_
             .Apply(k8s::kConfigMaps,
@@ -42,8 +41,12 @@ absl::StatusOr<bool> CaConfigMaps::Publish(const std::string& bundle) {
                        {"data", k8s::JsonObject{{k8s::kCaKey, bundle}}}},
                    k8s::kFieldManager)
             .status();
-    if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) return status;
-    if (!status.ok()) {
+    if (status.ok()) {
+      were_all = false;
+    } else if (!absl::IsPermissionDenied(status) && !absl::IsNotFound(status)) {
+      return status;
+    } else {
+      // Its quota is used up, or it ends; a rotation does not wait for it.
       k8s::Log(k8s::LogLevel::kWarn, "a namespace takes no ConfigMap with our CA; sidecars there cannot connect",
                {{"namespace", namespace_name}, {"error", std::string(status.message())}});
     }

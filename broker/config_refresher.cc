@@ -15,8 +15,6 @@ namespace {
 
 // What nobody wants any more is kept for so long: a sidecar that opens its stream again finds it.
 constexpr absl::Duration kLinger = absl::Minutes(1);
-// How soon to look again while the first list of Secrets is under way.
-constexpr absl::Duration kSyncRetry = absl::Milliseconds(50);
 constexpr int kLaneLimit = 8;
 
 // Reads of the target are one lane, TokenRequests one for each source: a source that hangs delays only its own.
@@ -66,6 +64,7 @@ bool ConfigRefresher::DropDue(const k8s::ObjectKey& key, absl::Duration& left) {
   }
   if (!store_.DropUnwanted(key)) return false;
   held_.erase(key);
+  deps_.on_demand.Forget(key);
   return true;
 }
 
@@ -107,8 +106,8 @@ Requeue ConfigRefresher::ReadSecret(const k8s::ServiceAccountImport& import, Hel
   held.awaits = false;
   switch (deps_.secrets.StateOf(meta.namespace_name)) {
     case k8s::ScopedWatch::State::kStarting:
-      held.awaits = true;
-      return {.how = Requeue::How::kAfter, .after = kSyncRetry};
+      held.awaits = true;  // what it waits for queues it anew; the back-off is for the case that it never comes
+      return {.how = Requeue::How::kBackOff};
     case k8s::ScopedWatch::State::kForbidden:
       held.Forget("the broker has no right to Secrets in its namespace");
       return {};

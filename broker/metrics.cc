@@ -83,15 +83,18 @@ void Metrics::SetImports(size_t ready, size_t not_ready) {
 }
 
 void Metrics::SetSource(const std::string& cluster, bool reachable) {
+  std::lock_guard lock(mu_);
   source_reachable_.Add({{"cluster", cluster}}).Set(reachable ? 1 : 0);
 }
 
 void Metrics::RemoveSource(const std::string& cluster) {
+  std::lock_guard lock(mu_);
   source_reachable_.Remove(&source_reachable_.Add({{"cluster", cluster}}));
   source_credential_end_.Remove(&source_credential_end_.Add({{"cluster", cluster}}));
 }
 
 void Metrics::SetSourceCredentialEnd(const std::string& cluster, absl::Time end) {
+  std::lock_guard lock(mu_);
   source_credential_end_.Add({{"cluster", cluster}}).Set(absl::ToDoubleSeconds(end - absl::UnixEpoch()));
 }
 

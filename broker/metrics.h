@@ -10,6 +10,7 @@
 #include <prometheus/registry.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 namespace broker {
@@ -40,6 +41,8 @@ class Metrics {
   std::string Render() const;
 
  private:
+  // What is removed must not be in another thread's hands: for the families of sources.
+  mutable std::mutex mu_;
   prometheus::Registry registry_;
   prometheus::Family<prometheus::Counter>& token_requests_;
   prometheus::Family<prometheus::Histogram>& token_request_seconds_;

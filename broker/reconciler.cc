@@ -14,8 +14,6 @@ namespace {
 
 // How often a source is asked about a token whose account nobody may watch.
 constexpr absl::Duration kReviewInterval = absl::Minutes(1);
-// How soon to look again while the first list of Secrets, or the registration of a source, is under way.
-constexpr absl::Duration kSyncRetry = absl::Milliseconds(50);
 
 k8s::ObjectKey AccountOf(const k8s::ServiceAccountImport& import) {
   return {import.spec.namespace_name, import.spec.name};
@@ -57,8 +55,7 @@ bool IsSourceCredential(const k8s::ServiceAccountImport& import, const std::stri
 Requeue Reconciler::Reconcile(const k8s::ObjectKey& key) {
   const auto import = deps_.imports.Get(key);
   if (import == nullptr || import->meta.being_deleted) {
-    std::lock_guard lock(mu_);
-    if (const auto uid = uids_.extract(key)) written_.erase(uid.mapped());
+    Forget(key);
     return {};
   }
   // Every import is looked at when this replica starts to lead; until then it knows the sources, to serve and to mint.
@@ -66,7 +63,8 @@ Requeue Reconciler::Reconcile(const k8s::ObjectKey& key) {
     return IsSourceCredential(*import, deps_.own_namespace, deps_.source_imports) ? FollowSource(*import) : Requeue();
 
   absl::StatusOr<Observed> observed = Gather(*import);
-  if (absl::IsUnavailable(observed.status())) return {.how = Requeue::How::kAfter, .after = kSyncRetry};
+  // What it waits for, the first list of Secrets or a source's registration, queues it anew when it comes.
+  if (absl::IsUnavailable(observed.status())) return {.how = Requeue::How::kBackOff};
   if (!observed.ok()) {
     k8s::Log(k8s::LogLevel::kWarn, "cannot read what belongs to an import; will try again",
              {{"import", k8s::ToString(key)}, {"error", Text(observed.status())}});
@@ -84,15 +82,13 @@ Requeue Reconciler::Reconcile(const k8s::ObjectKey& key) {
 
 Requeue Reconciler::FollowSource(const k8s::ServiceAccountImport& import) {
   Observed observed{.import = import, .is_source_credential = true};
-  const absl::Status status = GatherHeld(observed, std::nullopt);
-  if (status.ok()) return {};
-  if (absl::IsUnavailable(status)) return {.how = Requeue::How::kAfter, .after = kSyncRetry};
+  if (GatherHeld(observed, std::nullopt).ok()) return {};
   return {.how = Requeue::How::kBackOff};
 }
 
 Requeue Reconciler::ReconcileOnDemand(const k8s::ServiceAccountImport& import, OnDemandToken& held) {
   held.awaits = AwaitsSource(import);
-  if (held.awaits) return {.how = Requeue::How::kAfter, .after = kSyncRetry};
+  if (held.awaits) return {.how = Requeue::How::kBackOff};
   Observed observed{.import = import, .on_demand = true};
   observed.now = deps_.clock.Now();
   observed.import.status = held.status;
@@ -101,8 +97,8 @@ Requeue Reconciler::ReconcileOnDemand(const k8s::ServiceAccountImport& import, O
     observed.secret->meta.owners = {{.kind = k8s::kImportKind, .name = import.meta.name, .uid = import.meta.uid}};
     ParseToken(observed);
   }
-  GatherSource(observed, FindWritten(import.meta.uid));
   GatherPolicy(observed);
+  GatherSource(observed, FindWritten(import.meta.uid));
   Plan plan = PlanImport(observed);
   if (plan.action == Plan::Action::kMint) plan = Mint(observed, plan.lifetime);
   if (plan.action == Plan::Action::kRewrite) held.data = plan.secret_data;
@@ -120,9 +116,8 @@ absl::StatusOr<Observed> Reconciler::Gather(const k8s::ServiceAccountImport& imp
 
   if (absl::Status status = GatherHeld(observed, written); !status.ok()) return status;
   if (AwaitsSource(import)) return absl::UnavailableError("its source is not registered yet");
-  GatherSource(observed, written);
-
   GatherPolicy(observed);
+  GatherSource(observed, written);
   return observed;
 }
 
@@ -190,7 +185,10 @@ void Reconciler::GatherSource(Observed& observed, const std::optional<Written>& 
   absl::Time server_now = deps_.clock.Now();
   if (source.ok()) {
     observed.source = (*source)->View();
-    observed.account = (*source)->Account(AccountOf(observed.import));
+    // Asking may begin a watch of that namespace, of which there is a limited number: not for what is refused anyway.
+    if (observed.is_source_credential || observed.policy.allowed) {
+      observed.account = (*source)->Account(AccountOf(observed.import));
+    }
     server_now = (*source)->ServerNow();
   } else if (!absl::IsNotFound(source.status())) {
     observed.source = {.state = SourceView::State::kUnusable, .error = Text(source.status())};
@@ -338,11 +336,24 @@ void Reconciler::RegisterSource(const Observed& observed, const std::map<std::st
   } else {
     deps_.sources.Set(observed.import.spec.cluster_name, AccessFromSecretData(data));
   }
+  // Whoever deleted the import meanwhile removed the source before it was set here, so it is done again.
+  const k8s::ServiceAccountImport& import = observed.import;
+  const auto current = deps_.imports.Get(import.meta.key());
+  if (current == nullptr || current->meta.uid != import.meta.uid ||
+      current->spec.cluster_name != import.spec.cluster_name) {
+    deps_.sources.Remove(import.spec.cluster_name);
+    deps_.metrics.RemoveSource(import.spec.cluster_name);
+  }
 }
 
 bool Reconciler::WroteIt(const std::string& import_uid, const std::string& secret_resource_version) const {
   const std::optional<Written> written = FindWritten(import_uid);
   return written && written->secret_version == secret_resource_version;
+}
+
+void Reconciler::Forget(const k8s::ObjectKey& key) {
+  std::lock_guard lock(mu_);
+  if (const auto uid = uids_.extract(key)) written_.erase(uid.mapped());
 }
 
 void Reconciler::Reset() {
@@ -361,7 +372,8 @@ void Reconciler::UpdateWritten(const k8s::ServiceAccountImport& import, const st
   std::lock_guard lock(mu_);
   const auto [written, inserted] = written_.try_emplace(import.meta.uid);
   if (inserted) written->second.status = import.status;
-  uids_[import.meta.key()] = import.meta.uid;
+  std::string& uid = uids_[import.meta.key()];
+  if (uid != import.meta.uid) written_.erase(std::exchange(uid, import.meta.uid));  // made again under its name
   change(written->second);
 }
 

@@ -67,6 +67,9 @@ class Reconciler {
   // Whether a change of this Secret was our own last write of it.
   bool WroteIt(const std::string& import_uid, const std::string& secret_resource_version) const;
 
+  // Forgets an import that is gone, or that nobody subscribes to any more.
+  void Forget(const k8s::ObjectKey& key);
+
   // Forgets what this replica wrote: another one may lead meanwhile.
   void Reset();
 

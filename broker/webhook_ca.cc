@@ -36,6 +36,21 @@ absl::StatusOr<std::string> ReadBundle(const k8s::Client& client) {
   return bundle;
 }
 
+// Whether there was a webhook to set it in: an admin may have taken them all out.
+bool SetBundle(k8s::Json& configuration, const std::string& bundle) {
+  bool any = false;
+  k8s::Json* webhooks = configuration.as_object().if_contains("webhooks");
+  if (webhooks == nullptr || !webhooks->is_array()) return false;
+  for (k8s::Json& webhook : webhooks->get_array()) {
+    if (!webhook.is_object()) continue;
+    k8s::Json& client_config = webhook.get_object()["clientConfig"];
+    if (!client_config.is_object()) client_config.emplace_object();
+    client_config.get_object()["caBundle"] = absl::Base64Escape(bundle);
+    any = true;
+  }
+  return any;
+}
+
 // Whether it was there already.
 absl::StatusOr<bool> PublishBundle(const k8s::Client& client, const std::string& bundle) {
   const absl::StatusOr<std::string> published = ReadBundle(client);
@@ -44,12 +59,7 @@ absl::StatusOr<bool> PublishBundle(const k8s::Client& client, const std::string&
   const absl::Status written =
       client
           .ReadModifyWrite(k8s::kMutatingWebhookConfigurations, kConfiguration,
-                           [&](k8s::Json& configuration) {
-                             for (k8s::Json& webhook : configuration.at("webhooks").as_array()) {
-                               webhook.at("clientConfig").as_object()["caBundle"] = absl::Base64Escape(bundle);
-                             }
-                             return true;
-                           })
+                           [&](k8s::Json& configuration) { return SetBundle(configuration, bundle); })
           .status();
   if (!written.ok()) return written;
   return false;

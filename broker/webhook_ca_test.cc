@@ -147,6 +147,16 @@ TEST_F(WebhookCaTest, WithoutAConfigurationThereIsNothingToDo) {
   EXPECT_FALSE(Stored().signing);
 }
 
+TEST_F(WebhookCaTest, AConfigurationWithoutWebhooksHarmsNobody) {
+  api_.Put(kConfigurationPath, JsonObject());
+  const auto keeper = Keep();
+  ASSERT_TRUE(Eventually([&] { return Stored().signing.has_value(); }));
+  api_.Put(kConfigurationPath, JsonObject{{"webhooks", JsonArray{"text", JsonObject()}}});
+  EXPECT_TRUE(Eventually([&] {
+    return k8s::StringAt(api_.Find(kConfigurationPath)->at("webhooks").at(1), {"clientConfig", "caBundle"}) != "";
+  }));
+}
+
 TEST_F(WebhookCaTest, ASpoiltSecretIsLeftForAPerson) {
   api_.Put(kSecretPath, JsonObject{{"data", JsonObject{{"rotation.json", "e2NhbmFyeQ=="}}}});
   const auto keeper = Keep();

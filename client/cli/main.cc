@@ -1,5 +1,7 @@
 #include <signal.h>
 
+#include <iostream>
+
 #include "client/cli/cli.h"
 #include "k8s/core/version.h"
 
@@ -25,6 +27,10 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? cli::kExitOk : cli::kExitUsage;
+  }
+  if (!std::cout.flush() && status == cli::kExitOk) {
+    std::cerr << "the output could not be written whole; free some space, or keep the reader open\n";
+    return cli::kExitFailed;
   }
   return status;
 }

@@ -52,10 +52,14 @@ void LeaseElection::Loop() {
   while (!stopping_) {
     lock.unlock();
     Try();
-    if (const bool leads = IsLeader(); leads != led_) {
-      led_ = leads;
-      on_change_(leads);
-    }
+    const bool leads = IsLeader();
+    const int64_t term = leader_generation();
+    // A term can end and the next begin between two looks, while a request hangs. What came due in between was left
+    // undone, so it is told as two changes.
+    if (led_ && (!leads || term != told_term_)) on_change_(false);
+    if (leads && (!led_ || term != told_term_)) on_change_(true);
+    led_ = leads;
+    told_term_ = term;
     lock.lock();
     wake_.wait_for(lock, absl::ToChronoNanoseconds(timing_.retry_period), [&] { return stopping_; });
   }

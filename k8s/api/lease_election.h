@@ -54,7 +54,8 @@ class LeaseElection {
   int64_t generation_ = 0;                                     // guarded by mu_
   bool stopping_ = false;                                      // guarded by mu_
   std::string seen_version_;                                   // resourceVersion behind view_; only the thread uses it
-  bool led_ = false;                                           // as above
+  bool led_ = false;                                           // as above: what on_change_ was told last
+  int64_t told_term_ = 0;                                      // as above
   std::thread thread_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <thread>
@@ -19,7 +20,8 @@ constexpr LeaseTiming kTiming{
 class LeaseElectionTest : public testing::Test {
  protected:
   std::unique_ptr<LeaseElection> Candidate(const std::string& identity) {
-    return std::make_unique<LeaseElection>(client_, kLease, identity, kTiming, SystemClock(), [](bool) {});
+    return std::make_unique<LeaseElection>(client_, kLease, identity, kTiming, SystemClock(),
+                                           [this](bool leads) { ++(leads ? begun_ : ended_); });
   }
 
   // By asking: what is waited for includes that time passes.
@@ -39,6 +41,7 @@ class LeaseElectionTest : public testing::Test {
 
   FakeTransport transport_;
   Client client_{transport_};
+  std::atomic<int> begun_ = 0, ended_ = 0;  // terms, as candidates told of them
 };
 
 TEST_F(LeaseElectionTest, TheOnlyCandidateLeads) {
@@ -94,6 +97,16 @@ TEST_F(LeaseElectionTest, EachTermHasItsOwnGeneration) {
   ASSERT_TRUE(Within(absl::Seconds(5), [&] { return !a->IsLeader(); }));
   ASSERT_TRUE(Within(absl::Seconds(5), [&] { return a->IsLeader(); }));
   EXPECT_EQ(a->leader_generation(), 2);
+}
+
+TEST_F(LeaseElectionTest, ATermThatEndsAndBeginsAnewDuringOneRequestIsToldAsTwo) {
+  const auto a = Candidate("a");
+  ASSERT_TRUE(Within(absl::Seconds(5), [&] { return begun_ == 1; }));
+  transport_.Hang("GET");
+  ASSERT_TRUE(Within(absl::Seconds(5), [&] { return !a->IsLeader(); }));
+  transport_.Release();
+  EXPECT_TRUE(Within(absl::Seconds(5), [&] { return begun_ == 2; }));
+  EXPECT_EQ(ended_, 1);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 namespace k8s {
@@ -44,7 +45,15 @@ void WorkerPool::Loop() {
 void WorkerPool::GrowLocked(size_t wanted) {
   if (stopping_) return;
   wanted = std::min(wanted, kMaxWorkers);
-  while (threads_.size() < wanted) threads_.emplace_back([this] { Loop(); });
+  while (threads_.size() < wanted) {
+    try {
+      threads_.emplace_back([this] { Loop(); });
+    } catch (const std::system_error&) {
+      // A limit on processes; whoever works already goes on.
+      if (threads_.empty()) throw;
+      return;
+    }
+  }
 }
 
 }  // namespace k8s

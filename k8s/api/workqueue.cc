@@ -5,6 +5,13 @@
 #include <utility>
 
 namespace k8s {
+namespace {
+
+// The longest sleep. An instant beyond what the C library can count, it refuses to wait for, and we would spin; nothing
+// promises that delays, which are made of other people's numbers, are shorter.
+constexpr absl::Duration kMaxSleep = absl::Hours(1);
+
+}  // namespace
 
 void Workqueue::Add(const ObjectKey& key, const std::string& lane) {
   AddAfter(key, lane, absl::ZeroDuration());
@@ -36,13 +43,6 @@ void Workqueue::Forget(const ObjectKey& key) {
   failures_.erase(key);
 }
 
-void Workqueue::Remove(const ObjectKey& key) {
-  std::lock_guard lock(mu_);
-  RemoveLocked(key);
-  again_.erase(key);
-  failures_.erase(key);
-}
-
 std::optional<Workqueue::Item> Workqueue::Get() {
   std::unique_lock lock(mu_);
   while (!shut_down_) {
@@ -52,7 +52,7 @@ std::optional<Workqueue::Item> Workqueue::Get() {
     if (next_due == absl::InfiniteDuration()) {
       wake_.wait(lock);
     } else {
-      wake_.wait_for(lock, absl::ToChronoNanoseconds(next_due - now));
+      wake_.wait_for(lock, absl::ToChronoNanoseconds(std::min(next_due - now, kMaxSleep)));
     }
   }
   return std::nullopt;
@@ -63,9 +63,11 @@ void Workqueue::Done(const ObjectKey& key) {
     std::lock_guard lock(mu_);
     const auto done = in_work_.find(key);
     if (done == in_work_.end()) return;
-    --lanes_[done->second].in_work;
+    const std::string lane = done->second;
+    --lanes_[lane].in_work;
     in_work_.erase(done);
     if (auto again = again_.extract(key)) AddLocked(key, again.mapped().lane, again.mapped().due);
+    DropLaneIfIdleLocked(lane);
   }
   // All, because the freed place may be in a lane whose sleeper is not the one that would be woken.
   wake_.notify_all();
@@ -90,7 +92,6 @@ size_t Workqueue::lanes() const {
 }
 
 void Workqueue::AddLocked(const ObjectKey& key, const std::string& lane, absl::Duration due) {
-  lanes_[lane];
   if (in_work_.contains(key)) {
     const auto [again, inserted] = again_.try_emplace(key, Waiting{due, lane});
     if (!inserted) again->second = {std::min(again->second.due, due), lane};
@@ -107,8 +108,16 @@ void Workqueue::AddLocked(const ObjectKey& key, const std::string& lane, absl::D
 void Workqueue::RemoveLocked(const ObjectKey& key) {
   const auto waiting = waiting_.find(key);
   if (waiting == waiting_.end()) return;
-  lanes_[waiting->second.lane].waiting.erase({waiting->second.due, key});
+  const auto [due, lane] = waiting->second;
+  lanes_[lane].waiting.erase({due, key});
   waiting_.erase(waiting);
+  DropLaneIfIdleLocked(lane);
+}
+
+// Lanes are named by users, so one that is over leaves nothing behind.
+void Workqueue::DropLaneIfIdleLocked(const std::string& lane) {
+  const auto found = lanes_.find(lane);
+  if (found != lanes_.end() && found->second.waiting.empty() && found->second.in_work == 0) lanes_.erase(found);
 }
 
 std::optional<Workqueue::Item> Workqueue::TakeLocked(absl::Duration now, absl::Duration& next_due) {
@@ -124,10 +133,10 @@ std::optional<Workqueue::Item> Workqueue::TakeLocked(absl::Duration now, absl::D
       continue;
     }
     Item item{key, name};
+    ++lane.in_work;  // before the removal, which drops an idle lane
     RemoveLocked(key);
-    in_work_[item.key] = name;
-    ++lane.in_work;
-    last_lane_ = name;
+    in_work_[item.key] = item.lane;
+    last_lane_ = item.lane;
     return item;
   }
   return std::nullopt;

@@ -51,9 +51,6 @@ class Workqueue {
   // The key's work succeeded: its next back-off starts from the bottom.
   void Forget(const ObjectKey& key);
 
-  // Drops the key unless it is in work.
-  void Remove(const ObjectKey& key);
-
   // Blocks until a key is due and its lane has room; nullopt once ShutDown() was called. Each item must be given back
   // through Done().
   std::optional<Item> Get();
@@ -65,7 +62,7 @@ class Workqueue {
   void Poke() { wake_.notify_all(); }
 
   size_t depth() const;  // keys that wait, due or not
-  size_t lanes() const;  // that were ever used
+  size_t lanes() const;  // with keys that wait or are in work
 
  private:
   struct Waiting {
@@ -79,6 +76,7 @@ class Workqueue {
 
   void AddLocked(const ObjectKey& key, const std::string& lane, absl::Duration due);
   void RemoveLocked(const ObjectKey& key);
+  void DropLaneIfIdleLocked(const std::string& lane);
   std::optional<Item> TakeLocked(absl::Duration now, absl::Duration& next_due);
 
   const Clock& clock_;

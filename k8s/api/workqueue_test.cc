@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -76,6 +77,26 @@ TEST(WorkqueueTest, AKeyMovesToItsNewLane) {
   queue.Add(Key("a"), "old");
   queue.Add(Key("a"), "new");
   EXPECT_EQ(queue.Get()->lane, "new");
+}
+
+TEST(WorkqueueTest, AnInstantBeyondCountingHoldsUpNobody) {
+  Workqueue queue(SystemClock());
+  queue.AddAfter(Key("never"), "lane", absl::Seconds(9e18));
+  std::thread waiter([&] { EXPECT_EQ(queue.Get()->key, Key("a")); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // so that it waits for the other key alone
+  queue.Add(Key("a"), "lane");
+  waiter.join();
+}
+
+TEST(WorkqueueTest, ALaneThatIsOverLeavesNothingBehind) {
+  Workqueue queue(SystemClock());
+  queue.Add(Key("a"), "lane");
+  queue.AddAfter(Key("b"), "other", absl::Hours(1));
+  EXPECT_EQ(queue.lanes(), 2);
+  queue.Get();
+  EXPECT_EQ(queue.lanes(), 2);
+  queue.Done(Key("a"));
+  EXPECT_EQ(queue.lanes(), 1);
 }
 
 TEST(WorkqueueTest, BackOffDoublesUntilForgotten) {
