@@ -56,6 +56,8 @@ Broker::Broker(const k8s::Client& target, const Options& options, k8s::Environme
       namespaces_(target, k8s::kNamespaces, "", {.metadata_only = true}, &ParseNamespace,
                   [this](const k8s::ObjectKey& key, const auto& before, const auto& after) {
                     if (before == nullptr || after == nullptr || before->labels != after->labels) EnqueueAll(key.name);
+                    if (after == nullptr && ready_)
+                      secrets_.Forget(key.name);  // ready: secrets_ is made after this watch
                   }),
       reconciler_(DepsOf([this] { return election_->IsLeader(); })),
       on_demand_(DepsOf([] { return true; })),

@@ -88,25 +88,46 @@ void SourceRegistry::Set(const std::string& cluster, const absl::StatusOr<k8s::C
   if (access.ok()) entry.source = Source::Open(cluster, *access, environment_, clock_, hooks_);
   {
     std::lock_guard lock(mu_);
-    // The old source, if any, ends when `entry` does, outside the lock.
-    std::swap(entries_.insert_or_assign(cluster, Entry{.source = absl::UnavailableError("")}).first->second, entry);
+    std::swap(entries_.try_emplace(cluster, Entry{.source = absl::UnavailableError("")}).first->second, entry);
+    removed_.push_back(std::move(entry));
   }
+  wake_.notify_all();
   hooks_.on_state(cluster);
 }
 
 void SourceRegistry::Remove(const std::string& cluster) {
-  std::map<std::string, Entry>::node_type removed;
   {
     std::lock_guard lock(mu_);
-    removed = entries_.extract(cluster);
+    const auto removed = entries_.find(cluster);
+    if (removed == entries_.end()) return;
+    removed_.push_back(std::move(removed->second));
+    entries_.erase(removed);
   }
-  if (removed) hooks_.on_state(cluster);
+  wake_.notify_all();
+  hooks_.on_state(cluster);
+}
+
+void SourceRegistry::Reap() {
+  std::unique_lock lock(mu_);
+  while (true) {
+    wake_.wait(lock, [this] { return stopping_ || !removed_.empty(); });
+    if (removed_.empty()) return;
+    std::vector<Entry> ending = std::exchange(removed_, {});
+    lock.unlock();
+    ending.clear();
+    lock.lock();
+  }
 }
 
 void SourceRegistry::Clear() {
-  std::map<std::string, Entry> removed;
-  std::lock_guard lock(mu_);
-  removed.swap(entries_);
+  {
+    std::lock_guard lock(mu_);
+    for (auto& [name, entry] : entries_) removed_.push_back(std::move(entry));
+    entries_.clear();
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (reaper_.joinable()) reaper_.join();
 }
 
 absl::StatusOr<std::shared_ptr<Source>> SourceRegistry::Find(const std::string& cluster) const {

@@ -4,11 +4,13 @@
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "broker/plan_import.h"
@@ -63,13 +65,15 @@ class Source {
 class SourceRegistry {
  public:
   SourceRegistry(k8s::Environment environment, const k8s::Clock& clock, SourceHooks hooks)
-      : environment_(std::move(environment)), clock_(clock), hooks_(std::move(hooks)) {}
+      : environment_(std::move(environment)), clock_(clock), hooks_(std::move(hooks)), reaper_([this] { Reap(); }) {}
 
   // Adds or replaces a source; an unchanged access changes nothing. An error stands for a source whose access is no
   // good.
   void Set(const std::string& cluster, const absl::StatusOr<k8s::ClusterAccess>& access);
   void Remove(const std::string& cluster);
+  // Ends all sources and waits for that. The last call but Find(), Names() and the destructor.
   void Clear();
+  ~SourceRegistry() { Clear(); }
 
   // The source, or NOT_FOUND (not registered), or why it is of no use.
   absl::StatusOr<std::shared_ptr<Source>> Find(const std::string& cluster) const;
@@ -84,8 +88,15 @@ class SourceRegistry {
   const k8s::Environment environment_;
   const k8s::Clock& clock_;
   const SourceHooks hooks_;
+  void Reap();
+
   mutable std::mutex mu_;
+  std::condition_variable wake_;
   std::map<std::string, Entry> entries_;  // guarded by mu_
+  // Ended in a thread of their own: a source that hangs must not hold up who removes it, which may be a watch.
+  std::vector<Entry> removed_;  // guarded by mu_
+  bool stopping_ = false;       // guarded by mu_
+  std::thread reaper_;
 };
 
 // The access that a source's credential Secret stands for. It is refused (FAILED_PRECONDITION) if its kubeconfig holds

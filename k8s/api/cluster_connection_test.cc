@@ -6,7 +6,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <fstream>
@@ -15,6 +18,7 @@
 #include <thread>
 
 #include "k8s/api/certificate_authority.h"
+#include "k8s/api/credential_source.h"
 
 // Connect() against a real server on loopback: what a kubeconfig says of it, and what a hostile one may answer.
 namespace k8s {
@@ -239,6 +243,17 @@ TEST_F(ConnectTest, AnExecPluginThatFailsIsNamedAndNotQuoted) {
 }
 
 // --- what it answers
+TEST_F(ConnectTest, AnExecPluginThatSaysNothingMoreAndLivesOnIsEnded) {
+  const std::string plugin = testing::TempDir() + "/lives-on";
+  WriteFile(plugin, "#!/bin/sh\necho '{}'\nexec >&- sleep 60\n");
+  chmod(plugin.c_str(), 0755);
+  const absl::Time started = absl::Now();
+  const auto ended = RunExecPlugin({.command = plugin}, absl::Seconds(1));
+  EXPECT_TRUE(absl::IsUnauthenticated(ended.status()));
+  EXPECT_THAT(std::string(ended.status().message()), HasSubstr("did not end within 1s"));
+  EXPECT_LT(absl::Now() - started, absl::Seconds(10));
+}
+
 TEST_F(ConnectTest, AnAnswerWithoutEndIsCutOff) {
   const auto server = Plain();
   std::atomic<size_t> sent = 0;
@@ -275,6 +290,57 @@ TEST_F(ConnectTest, ATrickleDoesNotHoldUsBeyondTheTimeout) {
   const auto connection = Connect({.server = Url(*server)}, {});
   const absl::Time started = absl::Now();
   EXPECT_TRUE(absl::IsDeadlineExceeded(connection->client->GetPath("/version", absl::Milliseconds(500)).status()));
+  EXPECT_LT(absl::Now() - started, absl::Seconds(3));
+}
+
+// A byte of the status line each 50 ms, for ever.
+class TricklingServer {
+ public:
+  TricklingServer() : listener_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof(address);
+    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(listen(listener_, 4), 0);
+    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] {
+      const int connection = accept(listener_, nullptr, nullptr);
+      while (!done_ && send(connection, "H", 1, MSG_NOSIGNAL) == 1) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      }
+      close(connection);
+    });
+  }
+  ~TricklingServer() {
+    done_ = true;
+    thread_.join();
+    close(listener_);
+  }
+  std::string url() const { return absl::StrCat("http://127.0.0.1:", port_); }
+
+ private:
+  const int listener_;
+  int port_ = 0;
+  std::atomic<bool> done_ = false;
+  std::thread thread_;
+};
+
+TEST_F(ConnectTest, NorDoesOneOfTheHeader) {
+  const TricklingServer server;
+  const auto connection = Connect({.server = server.url()}, {});
+  const absl::Time started = absl::Now();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(connection->client->GetPath("/version", absl::Milliseconds(500)).status()));
+  EXPECT_LT(absl::Now() - started, absl::Seconds(3));
+}
+
+TEST_F(ConnectTest, NorThatOfAWatch) {
+  const TricklingServer server;
+  const auto connection = Connect({.server = server.url()}, {});
+  const absl::Time started = absl::Now();
+  const auto ended =
+      connection->transport->Stream({.method = "GET", .path = "/watch", .timeout = absl::Milliseconds(500)},
+                                    absl::Minutes(1), Never(), [](std::string_view) { return true; });
+  EXPECT_FALSE(ended.ok());
   EXPECT_LT(absl::Now() - started, absl::Seconds(3));
 }
 

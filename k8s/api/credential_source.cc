@@ -9,9 +9,11 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 #include <vector>
@@ -24,7 +26,6 @@ extern char** environ;
 namespace k8s {
 namespace {
 
-constexpr absl::Duration kExecTimeout = absl::Minutes(1);
 constexpr absl::Duration kExpiryMargin = absl::Minutes(1);
 constexpr size_t kMaxExecOutput = 1 << 20;
 
@@ -97,27 +98,34 @@ class Exec final : public CredentialSource {
   const Clock& clock_;
 };
 
-// Reads all that `pid` writes to `fd`, and waits for its end. Kills it at the deadline.
-absl::StatusOr<std::string> CollectOutput(pid_t pid, int fd) {
-  const absl::Duration deadline = SystemClock().Monotonic() + kExecTimeout;
+// Reads all that `pid` writes to `fd`, and waits for its end. Kills it after `timeout`, also if it has closed `fd`.
+absl::StatusOr<std::string> CollectOutput(pid_t pid, int fd, absl::Duration timeout) {
+  const int process = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));  // readable once it has ended
+  pollfd watched[] = {{.fd = process, .events = POLLIN, .revents = 0}, {.fd = fd, .events = POLLIN, .revents = 0}};
+  const absl::Duration deadline = SystemClock().Monotonic() + timeout;
   std::string output;
   std::string error;
   char buffer[4096];
   while (error.empty()) {
-    pollfd poll_fd{.fd = fd, .events = POLLIN, .revents = 0};
-    const absl::Duration left = deadline - SystemClock().Monotonic();
-    const int ready =
-        left > absl::ZeroDuration() ? poll(&poll_fd, 1, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1) : 0;
+    const absl::Duration left = std::max(deadline - SystemClock().Monotonic(), absl::ZeroDuration());
+    const int ready = poll(watched, 2, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1);
     if (ready < 0 && errno == EINTR) continue;
     if (ready <= 0) {
-      error = absl::StrCat("did not end within ", absl::FormatDuration(kExecTimeout));
-      break;
+      error = absl::StrCat("did not end within ", absl::FormatDuration(timeout));
+    } else if (watched[1].revents != 0) {
+      const ssize_t got = read(fd, buffer, sizeof(buffer));
+      if (got <= 0) {
+        watched[1].fd = -1;      // it says no more
+        if (process < 0) break;  // before Linux 5.3 we wait for its end without a limit
+      } else {
+        output.append(buffer, got);
+      }
+      if (output.size() > kMaxExecOutput) error = "printed more than 1 MiB";
+    } else if (watched[0].revents != 0) {
+      break;  // what it wrote before its end is read by now
     }
-    const ssize_t got = read(fd, buffer, sizeof(buffer));
-    if (got <= 0) break;
-    output.append(buffer, got);
-    if (output.size() > kMaxExecOutput) error = "printed more than 1 MiB";
   }
+  if (process >= 0) close(process);
   if (!error.empty()) kill(pid, SIGKILL);
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
@@ -165,7 +173,7 @@ absl::StatusOr<ExecCredential> ParseExecCredential(std::string_view output) {
   return credential;
 }
 
-absl::StatusOr<ExecCredential> RunExecPlugin(const ExecPlugin& plugin) {
+absl::StatusOr<ExecCredential> RunExecPlugin(const ExecPlugin& plugin, absl::Duration timeout) {
   const auto fail = [&](const std::string& what) {
     return absl::UnauthenticatedError(absl::StrCat("exec plugin ", plugin.command, " ", what,
                                                    plugin.install_hint.empty() ? "" : "; ", plugin.install_hint));
@@ -192,12 +200,22 @@ absl::StatusOr<ExecCredential> RunExecPlugin(const ExecPlugin& plugin) {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], STDOUT_FILENO);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  // What we block and ignore for ourselves is nothing to the plugin.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   pid_t pid = 0;
-  const int spawned = posix_spawnp(&pid, plugin.command.c_str(), &actions, nullptr, argv.data(), envp.data());
+  const int spawned = posix_spawnp(&pid, plugin.command.c_str(), &actions, &attributes, argv.data(), envp.data());
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   close(pipe_fds[1]);
   absl::StatusOr<std::string> output =
-      spawned == 0 ? CollectOutput(pid, pipe_fds[0])
+      spawned == 0 ? CollectOutput(pid, pipe_fds[0], timeout)
                    : absl::UnauthenticatedError(absl::StrCat("could not be started: ", strerror(spawned)));
   close(pipe_fds[0]);
   if (!output.ok()) return fail(std::string(output.status().message()));

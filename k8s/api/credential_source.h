@@ -48,9 +48,9 @@ struct ExecCredential {
 // Parses a plugin's output, an ExecCredential of client.authentication.k8s.io.
 absl::StatusOr<ExecCredential> ParseExecCredential(std::string_view output);
 
-// Runs the plugin once, at most a minute. Its standard error is ours. UNAUTHENTICATED names the command, its exit
+// Runs the plugin once, for at most `timeout`. Its standard error is ours. UNAUTHENTICATED names the command, its exit
 // status and the kubeconfig's install hint; never its output.
-absl::StatusOr<ExecCredential> RunExecPlugin(const ExecPlugin& plugin);
+absl::StatusOr<ExecCredential> RunExecPlugin(const ExecPlugin& plugin, absl::Duration timeout = absl::Minutes(1));
 
 // Runs the plugin when needed: at first, before its credential ends, after a 401. `first` saves the first run.
 std::unique_ptr<CredentialSource> ExecPluginCredential(ExecPlugin plugin, ExecCredential first, const Clock& clock);

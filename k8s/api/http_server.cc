@@ -302,7 +302,7 @@ class Server final : public HttpServer {
       response.prepare_payload();
       socket.expires_after(ToChrono(options_.request_timeout));
       std::tie(error, std::ignore) = co_await http::async_write(stream, response, kTuple);
-      if (error) co_return;
+      if (error || draining_) co_return;  // Drain() came during the write, and closed only who was idle
     }
   }
 

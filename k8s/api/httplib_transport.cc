@@ -6,6 +6,9 @@
 #include <httplib.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <list>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -20,7 +23,7 @@ namespace k8s {
 namespace {
 
 constexpr absl::Duration kConnectTimeout = absl::Seconds(5);
-constexpr absl::Duration kCancelPoll = absl::Milliseconds(200);
+constexpr absl::Duration kWatchInterval = absl::Milliseconds(200);
 // More than the workers of one source need at once; the rest are closed after use.
 constexpr size_t kMaxIdleConnections = 16;
 
@@ -54,12 +57,70 @@ std::string Describe(httplib::Error error) {
 
 }  // namespace
 
+// Ends exchanges that are over while httplib blocks in a read: only stop(), from another thread, does that. A server
+// that sends a header byte by byte would else hold a thread for days, since each byte begins the read timeout anew.
+class HttplibTransport::Watchdog {
+ public:
+  Watchdog() : thread_([this] { Loop(); }) {}
+  ~Watchdog() {
+    {
+      std::lock_guard lock(mu_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    thread_.join();
+  }
+
+  // While it lives, `client` is stopped whenever `is_over` says so; again and again, because a stop() between two of
+  // httplib's steps is lost. Both are used from another thread.
+  class Guard {
+   public:
+    Guard(Watchdog& watchdog, httplib::ClientImpl& client, std::function<bool()> is_over) : watchdog_(watchdog) {
+      std::lock_guard lock(watchdog_.mu_);
+      watched_ = watchdog_.watched_.insert(watchdog_.watched_.end(), {&client, std::move(is_over)});
+      watchdog_.wake_.notify_all();
+    }
+    ~Guard() {
+      std::lock_guard lock(watchdog_.mu_);
+      watchdog_.watched_.erase(watched_);
+    }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+
+   private:
+    Watchdog& watchdog_;
+    std::list<std::pair<httplib::ClientImpl*, std::function<bool()>>>::iterator watched_;
+  };
+
+ private:
+  void Loop() {
+    std::unique_lock lock(mu_);
+    while (!stopping_) {
+      if (watched_.empty()) {
+        wake_.wait(lock);
+        continue;
+      }
+      for (auto& [client, is_over] : watched_) {
+        if (is_over()) client->stop();
+      }
+      wake_.wait_for(lock, absl::ToChronoMilliseconds(kWatchInterval), [this] { return stopping_; });
+    }
+  }
+
+  std::mutex mu_;
+  std::condition_variable wake_;
+  bool stopping_ = false;                                                      // guarded by mu_
+  std::list<std::pair<httplib::ClientImpl*, std::function<bool()>>> watched_;  // guarded by mu_
+  std::thread thread_;
+};
+
 struct HttplibTransport::Pool {
   HttplibOptions options;
   ServerUrl url;
   std::unique_ptr<CredentialSource> credential;
   std::mutex mu;
   std::vector<std::unique_ptr<httplib::ClientImpl>> idle;  // guarded by mu
+  Watchdog watchdog;
 
   std::string where() const { return HostAndPort(url); }
 
@@ -103,8 +164,10 @@ absl::StatusOr<HttpResponse> HttplibTransport::Pool::Exchange(const HttpRequest&
   std::string body;
   bool too_large = false;
   bool ended_by_caller = false;
+  std::atomic<bool> has_head = false;
   const absl::Duration started = SystemClock().Monotonic();
   http.response_handler = [&](const httplib::Response& head) {
+    has_head = true;
     response.status = head.status;
     response.date = ParseDate(head.get_header_value("Date"));
     int64_t seconds = 0;
@@ -133,24 +196,16 @@ absl::StatusOr<HttpResponse> HttplibTransport::Pool::Exchange(const HttpRequest&
   client->set_read_timeout(absl::ToChronoMicroseconds(read_timeout));
   client->set_write_timeout(absl::ToChronoMicroseconds(request.timeout));
 
-  // httplib blocks in a read for as long as the server is silent; only stop(), from another thread, ends that at once.
-  std::atomic<bool> finished = false;
-  std::thread watcher;
-  if (canceller != nullptr) {
-    watcher = std::thread([&] {
-      while (!finished && !canceller->Cancelled()) std::this_thread::sleep_for(absl::ToChronoMilliseconds(kCancelPoll));
-      // Again and again: a stop() between two of its steps would be lost.
-      while (!finished) {
-        client->stop();
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
-      }
-    });
-  }
   httplib::Response http_response;
   httplib::Error error = httplib::Error::Success;
-  const bool ok = client->send(http, http_response, error);
-  finished = true;
-  if (watcher.joinable()) watcher.join();
+  bool ok = false;
+  {
+    const Watchdog::Guard guard(watchdog, *client, [&] {
+      if (canceller != nullptr && canceller->Cancelled()) return true;
+      return (canceller == nullptr || !has_head) && SystemClock().Monotonic() - started > request.timeout;
+    });
+    ok = client->send(http, http_response, error);
+  }
   OPENSSL_cleanse(http.body.data(), http.body.size());
   for (auto& [name, value] : http.headers) {
     if (name == "Authorization") OPENSSL_cleanse(value.data(), value.size());

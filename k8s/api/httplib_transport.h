@@ -29,6 +29,7 @@ class HttplibTransport final : public HttpTransport {
                                       const std::function<bool(std::string_view)>& on_data) override;
 
  private:
+  class Watchdog;
   struct Pool;
   explicit HttplibTransport(std::unique_ptr<Pool> pool);
 

@@ -109,27 +109,31 @@ absl::Status Reflector::ListAndWatch() {
 
 absl::Status Reflector::ListByWatch() {
   bool initial = true;
+  bool too_many = false;
   std::map<ObjectKey, Json> items;
-  return client_.Watch(resource_, namespace_name_, {.list = options_, .send_initial_events = true},
-                       AtomicCanceller(stopping_), [&](WatchEvent event) {
-                         if (!initial) {
-                           Follow(std::move(event));
-                         } else if (EndsInitialEvents(event)) {
-                           initial = false;
-                           std::vector<Json> list;
-                           list.reserve(items.size());
-                           for (auto& [key, item] : items) list.push_back(std::move(item));
-                           items.clear();
-                           Synced(std::move(list), ResourceVersionOf(event.object));
-                         } else if (event.type == WatchEventType::kBookmark) {
-                           return false;
-                         } else if (event.type == WatchEventType::kDeleted) {
-                           items.erase(KeyOf(event.object));
-                         } else {
-                           items.insert_or_assign(KeyOf(event.object), std::move(event.object));
-                         }
-                         return !stopping_;
-                       });
+  const absl::Status status = client_.Watch(resource_, namespace_name_, {.list = options_, .send_initial_events = true},
+                                            AtomicCanceller(stopping_), [&](WatchEvent event) {
+                                              if (!initial) {
+                                                Follow(std::move(event));
+                                              } else if (EndsInitialEvents(event)) {
+                                                initial = false;
+                                                std::vector<Json> list;
+                                                list.reserve(items.size());
+                                                for (auto& [key, item] : items) list.push_back(std::move(item));
+                                                items.clear();
+                                                Synced(std::move(list), ResourceVersionOf(event.object));
+                                              } else if (event.type == WatchEventType::kBookmark) {
+                                                return false;
+                                              } else if (event.type == WatchEventType::kDeleted) {
+                                                items.erase(KeyOf(event.object));
+                                              } else {
+                                                items.insert_or_assign(KeyOf(event.object), std::move(event.object));
+                                                too_many = items.size() > kMaxListItems;
+                                              }
+                                              return !stopping_ && !too_many;
+                                            });
+  if (!too_many) return status;
+  return absl::ResourceExhaustedError(absl::StrCat("there are more than ", kMaxListItems, " ", resource_.plural));
 }
 
 absl::Status Reflector::ListByPages() {

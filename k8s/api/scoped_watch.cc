@@ -35,6 +35,12 @@ ScopedWatch::State ScopedWatch::StateOf(const std::string& namespace_name) {
   return State::kStarting;
 }
 
+void ScopedWatch::Forget(const std::string& namespace_name) {
+  std::map<std::string, Scope>::node_type gone;  // ends outside the lock, as in the destructor
+  std::lock_guard lock(mu_);
+  if (!namespace_name.empty()) gone = scopes_.extract(namespace_name);
+}
+
 ScopedWatch::Pointer ScopedWatch::Get(const ObjectKey& key) const {
   std::lock_guard lock(mu_);
   for (const std::string& name : {std::string(), key.namespace_name}) {
@@ -65,7 +71,9 @@ void ScopedWatch::SetState(const std::string& namespace_name, const absl::Status
                                                          : State::kFailing;
   {
     std::lock_guard lock(mu_);
-    Scope& scope = scopes_[namespace_name];
+    const auto found = scopes_.find(namespace_name);
+    if (found == scopes_.end()) return;  // forgotten meanwhile
+    Scope& scope = found->second;
     // A watch that breaks after its list still shows what it saw; one that never listed shows nothing.
     if (state == scope.state || (state == State::kFailing && scope.state == State::kStarting)) return;
     scope.state = state;

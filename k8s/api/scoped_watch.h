@@ -37,6 +37,9 @@ class ScopedWatch {
   // Begins to watch the namespace if it has to be watched singly.
   State StateOf(const std::string& namespace_name);
 
+  // Ends the watch of a namespace that is gone, so that it takes no place of another. Blocks for about a second.
+  void Forget(const std::string& namespace_name);
+
   // The object as last seen, or null. Ask StateOf first.
   Pointer Get(const ObjectKey& key) const;
 
