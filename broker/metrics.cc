@@ -15,7 +15,7 @@ Metrics::Metrics()
                                  .Register(registry_)),
       reconciles_(prometheus::BuildCounter()
                       .Name("mcsa_reconciles_total")
-                      .Help("Imports looked at, by result: done, retry or dropped.")
+                      .Help("Imports looked at, by result: done or retry.")
                       .Register(registry_)),
       imports_(
           prometheus::BuildGauge().Name("mcsa_imports").Help("Imports by whether they are ready.").Register(registry_)),

@@ -24,7 +24,7 @@ struct LabelRequirement {
 };
 
 // Which namespaces of the target may import what. Every list but `audiences` means "all" when empty, except that
-// `source_namespaces` must then be replaced by `same_namespace`. Entries may end in '*'.
+// `source_namespaces` must then be replaced by `same_namespace`. Entries may end in '*', but for audiences.
 struct PolicyRule {
   std::vector<LabelRequirement> target_namespace_labels;
   std::vector<std::string> target_namespace_names;
