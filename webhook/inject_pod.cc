@@ -131,7 +131,7 @@ absl::Status OpenDoor(PodPatch& patch, const Container& container, Door door, ab
     case Door::kFiles:
       return absl::OkStatus();
     case Door::kKubeconfig:
-      return patch.EnsureVariable(container, "KUBECONFIG", KubeconfigValue(imports, with_sidecar));
+      return patch.EnsureVariable(container, "KUBECONFIG", KubeconfigValue(imports, with_sidecar), k8s::kClientKey);
     case Door::kInCluster: {
       const absl::StatusOr<Server> server = ParseServer(imports.front());
       if (!server.ok()) return server.status();

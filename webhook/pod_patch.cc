@@ -107,13 +107,14 @@ absl::Status PodPatch::EnsureMount(const Container& container, JsonObject mount)
   return absl::OkStatus();
 }
 
-absl::Status PodPatch::EnsureVariable(const Container& container, const std::string& name, const std::string& value) {
+absl::Status PodPatch::EnsureVariable(const Container& container, const std::string& name, const std::string& value,
+                                      const std::string& annotation) {
   const Json wanted = JsonObject{{"name", name}, {"value", value}};
   for (const Json& existing : k8s::ArrayAt(*container.json, {"env"})) {
     if (k8s::StringAt(existing, {"name"}) != name) continue;
     if (existing == wanted) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat("container ", container.name, " sets ", name,
-                                                   " itself; remove it there, or leave annotation ", k8s::kClientKey,
+                                                   " itself; remove it there, or leave annotation ", annotation,
                                                    " away"));
   }
   Append(container.path + "/env", ListAt(*container.json, "env"), wanted);

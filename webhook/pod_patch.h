@@ -35,7 +35,9 @@ class PodPatch {
   absl::Status EnsureVolume(k8s::JsonObject volume);
   // Also refuses a mount of the user's below ours: it would lie over a part of the credential.
   absl::Status EnsureMount(const Container& container, k8s::JsonObject mount);
-  absl::Status EnsureVariable(const Container& container, const std::string& name, const std::string& value);
+  // `annotation` is what asks for the variable: the error names it.
+  absl::Status EnsureVariable(const Container& container, const std::string& name, const std::string& value,
+                              const std::string& annotation);
   // As the two above, but what leads to the local cluster gives way: the volume mount of the ServiceAccount plugin, and
   // any value of the variable.
   absl::Status ReplaceTokenMount(const Container& container, k8s::JsonObject mount);

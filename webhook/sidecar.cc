@@ -123,7 +123,7 @@ absl::Status NoSidecar(const PodPatch& patch) {
 absl::Status ShareSidecar(PodPatch& patch, const PodPatch::Container& container) {
   absl::Status status =
       patch.EnsureMount(container, {{"name", kFilesVolume}, {"mountPath", k8s::kSidecarDirectory}, {"readOnly", true}});
-  if (status.ok()) status = patch.EnsureVariable(container, k8s::kSocketVariable, k8s::kSocketPath);
+  if (status.ok()) status = patch.EnsureVariable(container, k8s::kSocketVariable, k8s::kSocketPath, k8s::kSidecarKey);
   return status;
 }
 

@@ -20,13 +20,19 @@ std::string Join(const std::string& folder, const std::string& path) {
   return path.empty() || path.front() == '/' ? path : absl::StrCat(folder, "/", path);
 }
 
-// The named items of a kubeconfig's list: clusters, users or contexts.
-std::map<std::string, YAML::Node> Named(const YAML::Node& root, const char* list, const char* item) {
+// The named items of a kubeconfig's list: clusters, users or contexts. Of two with one name nobody could say which is
+// meant; client-go refuses them too.
+absl::StatusOr<std::map<std::string, YAML::Node>> Named(const YAML::Node& root, const char* list, const char* item) {
   std::map<std::string, YAML::Node> named;
   const YAML::Node items = root[list];
   if (!items || !items.IsSequence()) return named;
   for (const YAML::Node& node : items) {
-    if (node.IsMap() && node[item]) named.emplace(Scalar(node, "name"), node[item]);
+    if (!node.IsMap() || !node[item]) continue;
+    const std::string name = Scalar(node, "name");
+    if (!named.emplace(name, node[item]).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("a kubeconfig with two ", list, " named \"", name, "\"; rename one"));
+    }
   }
   return named;
 }
@@ -118,8 +124,12 @@ absl::StatusOr<Kubeconfig> ParseKubeconfig(std::string_view text, const std::str
     kubeconfig.current_context = Scalar(root, "current-context");
     const auto clusters = Named(root, "clusters", "cluster");
     const auto users = Named(root, "users", "user");
-    for (const auto& [name, context] : Named(root, "contexts", "context")) {
-      absl::StatusOr<ClusterAccess> access = Resolve(context, clusters, users, folder);
+    const auto contexts = Named(root, "contexts", "context");
+    for (const auto* named : {&clusters, &users, &contexts}) {
+      if (!named->ok()) return named->status();
+    }
+    for (const auto& [name, context] : *contexts) {
+      absl::StatusOr<ClusterAccess> access = Resolve(context, *clusters, *users, folder);
       if (access.ok()) {
         kubeconfig.contexts.emplace(name, *std::move(access));
       } else {

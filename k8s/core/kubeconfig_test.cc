@@ -57,6 +57,14 @@ TEST(ParseKubeconfigTest, RefusesNonsenseWithoutRepeatingIt) {
   }
 }
 
+TEST(ParseKubeconfigTest, RefusesTwoOfOneName) {
+  for (const std::string list : {"cluster", "user", "context"}) {
+    const std::string item = "- {name: twice, " + list + ": {}}\n";
+    const absl::Status status = ParseKubeconfig(list + "s:\n" + item + item, "/").status();
+    EXPECT_THAT(std::string(status.message()), HasSubstr("two " + list + "s named \"twice\""));
+  }
+}
+
 TEST(MergeKubeconfigsTest, TheFirstFileWins) {
   const auto first = ParseKubeconfig(kTwoContexts, "/first");
   const auto second = ParseKubeconfig(kTwoContexts, "/second");

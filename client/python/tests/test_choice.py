@@ -42,6 +42,12 @@ def test_without_imports_the_current_context_is_taken(imports: Imports, kubeconf
     assert (found.configuration.host, found.namespace) == ("https://home.example", "lab")
 
 
+def test_a_current_context_that_is_none_is_an_error(imports: Imports, kubeconfig: Path) -> None:
+    kubeconfig.write_text(KUBECONFIG.replace("current-context: home", "current-context: hoem"))
+    with pytest.raises(mcsa.ConfigError, match="current-context 'hoem' names no context"):
+        mcsa.config_and_namespace(imports.options)
+
+
 def test_with_nothing_at_all_there_is_an_error(imports: Imports, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBECONFIG")
     monkeypatch.delenv("HOME", raising=False)

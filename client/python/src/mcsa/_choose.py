@@ -64,7 +64,10 @@ def choose(options: Options, name: str | None = None) -> Choice:
     except NoImportError as error:
         contexts, current = _contexts(options)
         if name is None:
-            return contexts[current] if current in contexts else InCluster()
+            if current and current not in contexts:
+                # Falling through to the pod's own cluster, one would call another cluster than was meant.
+                raise ConfigError(f"kubeconfig: current-context {current!r} names no context") from None
+            return contexts[current] if current else InCluster()
         if name not in contexts:
             there_are = ", ".join(sorted(contexts)) or "none"
             raise NoImportError(f"{error}, and no kubeconfig context of that name; there are: {there_are}") from None
