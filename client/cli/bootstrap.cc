@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "client/cli/cli.h"
+#include "client/cli/dry_run.h"
 #include "client/cli/source_state.h"
 #include "k8s/api/token_requester.h"
 #include "k8s/core/build_secret.h"
@@ -252,53 +253,83 @@ std::vector<k8s::Json> SourceObjects(const Intent& intent) {
   return objects;
 }
 
-// The source's half as a manifest. The API server's audience is its issuer unless its admin set another.
-int PrintSource(const Flags& flags, const Cluster& source, Intent intent) {
+// Without a token to learn it from: the API server's audience is its issuer unless its admin set another.
+absl::Status CompleteByIssuer(Intent& intent, const Flags& flags, const Cluster& source) {
   absl::StatusOr<k8s::Json> discovery = source.client().GetPath("/.well-known/openid-configuration");
-  if (!discovery.ok()) return Fail(discovery.status());
+  if (!discovery.ok()) return discovery.status();
   Complete(intent.trust, {k8s::StringAt(*discovery, {"issuer"})}, flags, source);
-  absl::StatusOr<std::vector<k8s::Json>> beyond = FindGrantsBeyond(source.client(), intent.trust);
+  return absl::OkStatus();
+}
+
+// The source's half as a manifest.
+int PrintSource(const Flags& flags) {
+  const absl::StatusOr<std::string> target_name = NameOf(flags.clusters.target, "target");
+  if (!target_name.ok()) return Fail(target_name.status());
+  const absl::StatusOr<Cluster> source = OpenCluster(flags.clusters.source, "source");
+  if (!source.ok()) return Fail(source.status());
+  absl::StatusOr<Intent> intent = FindIntent(flags, *source, *target_name);
+  if (!intent.ok()) return Fail(intent.status());
+  if (absl::Status status = CompleteByIssuer(*intent, flags, *source); !status.ok()) return Fail(status);
+  absl::StatusOr<std::vector<k8s::Json>> beyond = FindGrantsBeyond(source->client(), intent->trust);
   if (!beyond.ok()) return Fail(beyond.status());
   for (const k8s::Json& grant : *beyond) {
-    Note(absl::StrCat(source.name, ": applying this leaves an older grant, which you have to delete: ", Describe(grant),
-                      " ", k8s::KeyOf(grant).namespace_name));
+    Note(absl::StrCat(source->name, ": applying this leaves an older grant; delete it: ", Describe(grant)));
   }
-  PrintList(SourceObjects(intent));
+  PrintList(SourceObjects(*intent));
+  return kExitOk;
+}
+
+// The target's half as a manifest; no cluster is asked. Without the shipped policy, which is for the first source only
+// and for the admin to edit or delete.
+int PrintTarget(const Flags& flags) {
+  const absl::StatusOr<std::string> target_name = NameOf(flags.clusters.target, "target");
+  if (!target_name.ok()) return Fail(target_name.status());
+  const absl::StatusOr<std::string> source_name = NameOf(flags.clusters.source, "source");
+  if (!source_name.ok()) return Fail(source_name.status());
+  Note(
+      "what may be imported is said by policies, of which this holds none; the first source usually comes with "
+      "k8s/manifests/samples/policy.yaml");
+  PrintList({BuildSourceImport(*source_name, *target_name)});
+  return kExitOk;
+}
+
+int PrintDryRun(const Flags& flags, const Cluster& target, const Cluster& source, Intent intent, bool first_source) {
+  if (absl::Status status = CompleteByIssuer(intent, flags, source); !status.ok()) return Fail(status);
+  absl::StatusOr<std::vector<k8s::Json>> beyond = FindGrantsBeyond(source.client(), intent.trust);
+  if (!beyond.ok()) return Fail(beyond.status());
+  for (const k8s::Json& grant : *beyond) PrintWould(source, "delete", grant);
+  if (absl::Status status = DryRun(source, SourceObjects(intent)); !status.ok()) return Fail(status);
+  std::vector<k8s::Json> target_objects{BuildSourceImport(source.name, target.name)};
+  // It is created only if it is not there; applied, it would change what the admin made of it.
+  if (first_source &&
+      absl::IsNotFound(target.client().Get(k8s::kImportPolicies, k8s::KeyOf(BuildShippedPolicy())).status())) {
+    target_objects.push_back(BuildShippedPolicy());
+  }
+  if (absl::Status status = DryRun(target, target_objects); !status.ok()) return Fail(status);
+  Done("nothing was changed; without --dry-run the source's Secret gets a new token too");
   return kExitOk;
 }
 
 int Run(Flags flags) {
   if (absl::Status status = Resolve(flags.clusters); !status.ok()) return Fail(status);
-  const ClusterFlags& target_flags = flags.clusters.target;
-  const ClusterFlags& source_flags = flags.clusters.source;
-  if (flags.print == "target") {
-    const std::string target_name = target_flags.name.empty() ? target_flags.context : target_flags.name;
-    const std::string source_name = source_flags.name.empty() ? source_flags.context : source_flags.name;
-    PrintList({BuildShippedPolicy(), BuildSourceImport(source_name, target_name)});
-    return kExitOk;
-  }
-  absl::StatusOr<Cluster> source = OpenCluster(source_flags, "source");
+  if (flags.print == "target") return PrintTarget(flags);
+  if (flags.print == "source") return PrintSource(flags);
+  absl::StatusOr<Cluster> source = OpenCluster(flags.clusters.source, "source");
   if (!source.ok()) return Fail(source.status());
-  if (flags.print == "source") {
-    absl::StatusOr<Intent> intent =
-        FindIntent(flags, *source, target_flags.name.empty() ? target_flags.context : target_flags.name);
-    return intent.ok() ? PrintSource(flags, *source, *std::move(intent)) : Fail(intent.status());
-  }
-  absl::StatusOr<Cluster> target = OpenCluster(target_flags, "target");
+  absl::StatusOr<Cluster> target = OpenCluster(flags.clusters.target, "target");
   if (!target.ok()) return Fail(target.status());
+  if (target->access.server == source->access.server && target->access.proxy_url == source->access.proxy_url) {
+    return Fail(absl::InvalidArgumentError(
+        absl::StrCat(target->name, " and ", source->name, " are both ", target->access.server,
+                     "; name two clusters, the target first: kubemcsa bootstrap CLUSTER1 CLUSTER2")));
+  }
   absl::StatusOr<k8s::RemoteCluster> remote = SourceForPods(flags, *source);
   if (!remote.ok()) return Fail(remote.status());
   absl::StatusOr<Intent> intent = FindIntent(flags, *source, target->name);
   if (!intent.ok()) return Fail(intent.status());
-  if (flags.dry_run) {
-    for (const k8s::Json& object : SourceObjects(*intent))
-      std::cout << source->name << ": would apply " << Describe(object) << "\n";
-    std::cout << target->name << ": would apply " << Describe(BuildSourceImport(source->name, target->name))
-              << " and its Secret\n";
-    return kExitOk;
-  }
   absl::StatusOr<size_t> sources_before = CountSources(*target);
   if (!sources_before.ok()) return Fail(sources_before.status());
+  if (flags.dry_run) return PrintDryRun(flags, *target, *source, *std::move(intent), *sources_before == 0);
   absl::StatusOr<k8s::BoundToken> token = BootstrapSource(*source, *std::move(intent), flags);
   if (!token.ok()) return Fail(token.status());
   if (*sources_before == 0) {
@@ -329,7 +360,8 @@ void AddBootstrap(CLI::App& app, int& status) {
       ->check(CLI::IsMember({"source", "target"}));
   command->add_option("--source-server", flags->source_server, "the source's URL as pods of the target reach it");
   command->add_option("--source-ca", flags->source_ca, "PEM file of the CA that signed the certificate there");
-  command->add_flag("--dry-run", flags->dry_run, "say what would be applied");
+  command->add_flag("--dry-run", flags->dry_run,
+                    "have the API servers try it, and say what would be created, changed or deleted");
   command->footer("Example: kubemcsa bootstrap cluster1 cluster2 --only=default/pod-lister");
   command->callback([flags, audience, &status] {
     flags->audiences_said = audience->count() > 0;

@@ -57,15 +57,21 @@ absl::StatusOr<Cluster> OpenOneCluster(const ClusterFlags& flags) {
                  .connection = *std::move(connection)};
 }
 
+absl::StatusOr<std::string> NameOf(const ClusterFlags& flags, const std::string& role) {
+  const std::string& name = flags.name.empty() ? flags.context : flags.name;
+  if (k8s::IsDnsSubdomain(name)) return name;
+  const std::string reason = name.empty()
+                                 ? absl::StrCat("the ", role, " has no name")
+                                 : absl::StrCat("\"", name, "\" is no DNS-1123 subdomain and cannot name a cluster");
+  return absl::InvalidArgumentError(absl::StrCat(reason, "; choose a name: --", role, "-name=NAME"));
+}
+
 absl::StatusOr<Cluster> OpenCluster(const ClusterFlags& flags, const std::string& role) {
   absl::StatusOr<Cluster> cluster = OpenOneCluster(flags);
   if (!cluster.ok()) return cluster;
-  cluster->name = flags.name.empty() ? cluster->context : flags.name;
-  if (!k8s::IsDnsSubdomain(cluster->name)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", cluster->name, "\" is no DNS-1123 subdomain and cannot name a cluster; choose a name: --",
-                     role, "-name=NAME"));
-  }
+  const absl::StatusOr<std::string> name = NameOf({.context = cluster->context, .name = flags.name}, role);
+  if (!name.ok()) return name.status();
+  cluster->name = *name;
   absl::StatusOr<k8s::Json> version = cluster->client().GetPath("/version", kFirstContact);
   if (!version.ok()) {
     return absl::Status(version.status().code(),
@@ -91,7 +97,7 @@ k8s::Resource ResourceOf(const k8s::Json& object) {
 }
 
 absl::StatusOr<k8s::Json> ApplyObject(const k8s::Client& client, const k8s::Json& object) {
-  absl::StatusOr<k8s::Json> applied = client.Apply(ResourceOf(object), object, "kubemcsa");
+  absl::StatusOr<k8s::Json> applied = client.Apply(ResourceOf(object), object, kManager);
   if (applied.ok()) return applied;
   return absl::Status(applied.status().code(),
                       absl::StrCat("cannot apply ", Describe(object), ": ", std::string(applied.status().message())));
@@ -102,8 +108,9 @@ absl::Status DeleteObject(const k8s::Client& client, const k8s::Json& object) {
 }
 
 std::string Describe(const k8s::Json& object) {
-  return absl::StrCat(absl::AsciiStrToLower(k8s::StringAt(object, {"kind"})), "/",
-                      k8s::StringAt(object, {"metadata", "name"}));
+  const k8s::ObjectKey key = k8s::KeyOf(object);
+  return absl::StrCat(absl::AsciiStrToLower(k8s::StringAt(object, {"kind"})), "/", key.name,
+                      key.namespace_name.empty() ? "" : " in ", key.namespace_name);
 }
 
 void AddFlags(CLI::App& command, ClusterPairFlags& flags) {
@@ -132,10 +139,10 @@ void AddFlags(CLI::App& command, ClusterFlags& flags, const std::string& role) {
 }
 
 bool WaitUntil(absl::Duration timeout, const std::function<bool()>& done) {
-  for (const absl::Time end = absl::Now() + timeout; absl::Now() < end; absl::SleepFor(absl::Milliseconds(200))) {
+  for (const absl::Time end = absl::Now() + timeout;; absl::SleepFor(absl::Milliseconds(200))) {
     if (done()) return true;
+    if (absl::Now() >= end) return false;
   }
-  return false;
 }
 
 }  // namespace cli

@@ -45,6 +45,10 @@ struct Cluster {
   const k8s::Client& client() const { return *connection.client; }
 };
 
+// What the cluster is called in both clusters: the name, or else the context. Context names such as EKS's ARNs are
+// none. INVALID_ARGUMENT says which flag to add; `role` as below.
+absl::StatusOr<std::string> NameOf(const ClusterFlags& flags, const std::string& role);
+
 // Connects and asks for the version. `role` ("target", "source") is used in messages about flags.
 absl::StatusOr<Cluster> OpenCluster(const ClusterFlags& flags, const std::string& role);
 
@@ -54,11 +58,12 @@ absl::StatusOr<Cluster> OpenOneCluster(const ClusterFlags& flags);
 // The resource of an object of any kind that we write.
 k8s::Resource ResourceOf(const k8s::Json& object);
 
-// Applies such an object; force, field manager "kubemcsa".
+// Applies such an object; force, field manager kManager.
+inline constexpr char kManager[] = "kubemcsa";
 absl::StatusOr<k8s::Json> ApplyObject(const k8s::Client& client, const k8s::Json& object);
 absl::Status DeleteObject(const k8s::Client& client, const k8s::Json& object);
 
-// "clusterrole/mcsa:cluster1"
+// "clusterrole/mcsa:cluster1", and in a namespace "role/mcsa:cluster1 in multicluster-service-account"
 std::string Describe(const k8s::Json& object);
 
 // The two clusters of bootstrap and unbootstrap: positional contexts, or --target-* and --source-*.
@@ -73,7 +78,7 @@ absl::Status Resolve(ClusterPairFlags& flags);
 // --context and --kubeconfig, of the cluster of that role.
 void AddFlags(CLI::App& command, ClusterFlags& flags, const std::string& role);
 
-// Waits until `done` says so. False at the timeout.
+// Waits until `done`, which is asked at least once, says so. False at the timeout.
 bool WaitUntil(absl::Duration timeout, const std::function<bool()>& done);
 
 // Each command adds itself to the application and sets `status` when it has run.

@@ -28,8 +28,10 @@ int Run(const Flags& flags) {
   if (absl::Status status = cluster->client().MergePatch(k8s::kImports, key, patch).status(); !status.ok())
     return Fail(status);
   k8s::ServiceAccountImport import;
+  absl::Status seen;
   const bool renewed = WaitUntil(absl::Seconds(flags.timeout_seconds), [&] {
     const auto object = cluster->client().Get(k8s::kImports, key);
+    seen = object.status();
     if (!object.ok()) return false;
     const auto parsed = k8s::ParseServiceAccountImport(*object);
     if (parsed.ok()) import = *parsed;
@@ -39,8 +41,9 @@ int Run(const Flags& flags) {
     Done(absl::StrCat(k8s::ToString(key), ": token ", import.status.token_id, " until ", import.status.expires_at));
     return kExitOk;
   }
+  if (!seen.ok()) return Fail(seen);
   const k8s::Condition* ready = k8s::FindCondition(import.status, "Ready");
-  return Fail(absl::DeadlineExceededError(
+  return Fail(absl::FailedPreconditionError(
       absl::StrCat(k8s::ToString(key), " was not renewed within ", flags.timeout_seconds,
                    " s: ", ready == nullptr ? "no broker has looked at it; does one run?" : ready->message)));
 }
@@ -53,7 +56,9 @@ void AddRenew(CLI::App& app, int& status) {
   command->add_option("IMPORT", flags->import, "name of the ServiceAccountImport")->required();
   command->add_option("-n,--namespace", flags->namespace_name, "its namespace; default the context's");
   AddFlags(*command, flags->cluster, "target");
-  command->add_option("--timeout", flags->timeout_seconds, "seconds to wait for the new token")->capture_default_str();
+  command->add_option("--timeout", flags->timeout_seconds, "seconds to wait for the new token")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->footer("Example: kubemcsa renew cluster2-default-pod-lister -n default");
   command->callback([flags, &status] { status = Run(*flags); });
 }

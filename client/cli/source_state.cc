@@ -13,7 +13,7 @@ namespace {
 constexpr char kRbacVersion[] = "rbac.authorization.k8s.io/v1";
 
 bool IsSameObject(const k8s::Json& a, const k8s::Json& b) {
-  return Describe(a) == Describe(b) && k8s::KeyOf(a) == k8s::KeyOf(b);
+  return ResourceOf(a).plural == ResourceOf(b).plural && k8s::KeyOf(a) == k8s::KeyOf(b);
 }
 
 }  // namespace
@@ -43,6 +43,11 @@ absl::StatusOr<std::optional<k8s::SourceTrust>> FindTrust(const k8s::Client& sou
       absl::StrCat(unreadable,
                    "; what was granted is not known, and a guess could grant more. Take it back and grant it anew: "
                    "kubemcsa unbootstrap, then bootstrap"));
+}
+
+absl::Status UnknownTargetError(const std::string& target_name) {
+  return absl::NotFoundError(
+      absl::StrCat("this cluster knows no target ", target_name, "; are these the right name and --context?"));
 }
 
 absl::StatusOr<std::vector<k8s::Json>> FindGrants(const k8s::Client& source, const std::string& target_name) {

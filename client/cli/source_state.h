@@ -25,6 +25,8 @@ absl::StatusOr<k8s::Fencing> FindFencing(const k8s::Client& source);
 // not known here. FAILED_PRECONDITION: it is known, but not what was granted.
 absl::StatusOr<std::optional<k8s::SourceTrust>> FindTrust(const k8s::Client& source, const std::string& target_name);
 
+absl::Status UnknownTargetError(const std::string& target_name);
+
 // The roles and bindings by which the target may take tokens, whoever wrote them: kind, name and namespace.
 absl::StatusOr<std::vector<k8s::Json>> FindGrants(const k8s::Client& source, const std::string& target_name);
 

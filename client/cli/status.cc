@@ -28,7 +28,7 @@ int Run(const Flags& flags) {
   if (!list.ok()) return Fail(list.status());
   k8s::JsonArray rows;
   std::string table = absl::StrFormat("%-10s %-45s %-20s %-7s %s\n", "KIND", "NAME", "CLUSTER", "READY", "EXPIRES");
-  int not_ready = 0;
+  int not_ready = 0, sources = 0;
   for (const k8s::Json& object : list->items) {
     const absl::StatusOr<k8s::ServiceAccountImport> import = k8s::ParseServiceAccountImport(object);
     if (!import.ok()) continue;
@@ -51,11 +51,18 @@ int Run(const Flags& flags) {
                           is_ready ? "yes" : "no", import->status.expires_at);
     if (!is_ready) absl::StrAppend(&table, "           ", reason, ": ", message, "\n");
     not_ready += !is_ready;
+    sources += is_source;
   }
   if (flags.output == "json") {
     std::cout << boost::json::serialize(rows) << "\n";
-  } else {
+  } else if (!rows.empty()) {
     std::cout << table;
+  }
+  if (flags.namespace_name.empty()) {
+    if (sources == 0)
+      Note(absl::StrCat("no source is connected; do: kubemcsa bootstrap ", cluster->context, " SOURCE"));
+  } else if (rows.empty()) {
+    Note(absl::StrCat("there is no import in namespace ", flags.namespace_name));
   }
   return not_ready == 0 ? kExitOk : kExitFailed;
 }
@@ -76,7 +83,9 @@ void AddStatus(CLI::App& app, int& status) {
 }
 
 void AddVersion(CLI::App& app, int&) {
-  app.add_subcommand("version", "print the version")->callback([&app] { std::cout << app.version() << "\n"; });
+  CLI::App* command = app.add_subcommand("version", "print the version");
+  command->footer("Example: kubemcsa version");
+  command->callback([&app] { std::cout << app.version() << "\n"; });
 }
 
 }  // namespace cli

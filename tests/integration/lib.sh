@@ -35,6 +35,15 @@ fails_with() {
   echo "status $got: $output"
   [[ $got == "$status" && $output == *"$text"* ]]
 }
+# lacks TEXT COMMAND...: succeeds and does not say so. "refused says" would also pass when the command fails.
+lacks() {
+  local text=$1 output status
+  shift
+  output=$("$@" 2>&1)
+  status=$?
+  echo "status $status: $output"
+  [[ $status == 0 && $output != *"$text"* ]]
+}
 says() { grep -qF -- "$1" <<<"$("${@:2}" 2>&1)"; }
 
 # The broker's objects in cluster1, as install.yaml makes them, without the Deployment.
