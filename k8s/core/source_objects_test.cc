@@ -12,6 +12,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::Gt;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
@@ -107,6 +108,32 @@ TEST(BuildFenceTest, EveryPolicyIsBound) {
     }
   }
   EXPECT_EQ(policies, bound);
+}
+
+TEST(BuildFenceTest, NoPolicyHasMoreChecksThanCelCanPay) {
+  for (const Json& object : BuildFence({.target_name = "cluster1"})) {
+    int checks = 0;
+    for (const Json& validation : ArrayAt(object, {"spec", "validations"})) {
+      checks += StringAt(validation, {"expression"}).find(".check(") != std::string::npos;
+    }
+    EXPECT_LE(checks, 10'000'000 / 350'000) << KeyOf(object).name;
+  }
+}
+
+// Who waits until that one refuses has the others too: an API server sees objects of a kind in the order of their
+// writes.
+TEST(BuildFenceTest, ThePolicyThatIsTriedComesLast) {
+  const std::vector<Json> fence = BuildFence({.target_name = "cluster1"});
+  ASSERT_THAT(fence, SizeIs(Gt(2u)));
+  EXPECT_EQ(StringAt(fence.back(), {"spec", "policyName"}), FenceName("cluster1"));
+  EXPECT_THAT(boost::json::serialize(fence[fence.size() - 2]), HasSubstr("expirationSeconds <="));
+}
+
+TEST(BuildFenceTest, TwoTargetsShareNoPart) {
+  std::vector<std::string> ids = Ids(BuildFence({.target_name = "b"}));
+  for (const std::string& id : Ids(BuildFence({.target_name = "2-b"}))) ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  EXPECT_EQ(std::adjacent_find(ids.begin(), ids.end()), ids.end());
 }
 
 TEST(BuildFenceTest, ListsWhatWasAllowedAndDenied) {
