@@ -9,11 +9,11 @@ namespace broker {
 absl::Status CallerLimits::Admit(const std::string& uid, absl::Duration now) {
   std::lock_guard lock(mu_);
   if (accounts_.size() >= forget_at_) ForgetIdleLocked(now);
-  Account& account = accounts_.try_emplace(uid, Account{.at = now}).first->second;
+  Account& account = accounts_.try_emplace(uid, Account{.calls_left = limits_.burst, .at = now}).first->second;
   RefillLocked(account, now);
   if (account.calls_left < 1) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("the pod called more than ", kMaxBurst, " times at once; call again with back-off"));
+        absl::StrCat("the pod called more than ", limits_.burst, " times at once; call again with back-off"));
   }
   account.calls_left -= 1;
   return absl::OkStatus();
@@ -21,10 +21,10 @@ absl::Status CallerLimits::Admit(const std::string& uid, absl::Duration now) {
 
 absl::Status CallerLimits::Open(const std::string& uid, absl::Duration now) {
   std::lock_guard lock(mu_);
-  Account& account = accounts_.try_emplace(uid, Account{.at = now}).first->second;
-  if (account.streams >= kMaxStreams) {
+  Account& account = accounts_.try_emplace(uid, Account{.calls_left = limits_.burst, .at = now}).first->second;
+  if (account.streams >= limits_.streams) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("the pod has ", kMaxStreams, " streams open; close one, or call again with back-off"));
+        absl::StrCat("the pod has ", limits_.streams, " streams open; close one, or call again with back-off"));
   }
   ++account.streams;
   return absl::OkStatus();
@@ -36,7 +36,7 @@ void CallerLimits::Close(const std::string& uid, absl::Duration now) {
   if (found == accounts_.end()) return;
   --found->second.streams;
   RefillLocked(found->second, now);
-  if (found->second.streams <= 0 && found->second.calls_left >= kMaxBurst) accounts_.erase(found);
+  if (found->second.streams <= 0 && found->second.calls_left >= limits_.burst) accounts_.erase(found);
 }
 
 size_t CallerLimits::size() const {
@@ -46,7 +46,7 @@ size_t CallerLimits::size() const {
 
 void CallerLimits::RefillLocked(Account& account, absl::Duration now) {
   account.calls_left =
-      std::min(kMaxBurst, account.calls_left + absl::ToDoubleSeconds(now - account.at) * kCallsPerSecond);
+      std::min(limits_.burst, account.calls_left + absl::ToDoubleSeconds(now - account.at) * limits_.calls_per_second);
   account.at = now;
 }
 
@@ -55,7 +55,7 @@ void CallerLimits::ForgetIdleLocked(absl::Duration now) {
   std::erase_if(accounts_, [&](const auto& entry) {
     Account account = entry.second;
     RefillLocked(account, now);
-    return account.streams <= 0 && account.calls_left >= kMaxBurst;
+    return account.streams <= 0 && account.calls_left >= limits_.burst;
   });
   forget_at_ = std::max<size_t>(1024, 2 * accounts_.size());
 }

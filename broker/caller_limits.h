@@ -11,26 +11,30 @@
 
 namespace broker {
 
-// How much one pod may ask for: a sidecar needs one stream, and opens it again every ten minutes. A pod that asks for
-// more gets RESOURCE_EXHAUSTED, and no other pod notices. Thread-safe.
+// How much one caller may ask for. Who asks for more gets RESOURCE_EXHAUSTED, and no other caller notices. Thread-safe.
 class CallerLimits {
  public:
-  static constexpr int kMaxStreams = 4;
-  static constexpr double kMaxBurst = 20;       // calls at once
-  static constexpr double kCallsPerSecond = 2;  // calls in the long run
+  // Those of a pod: its sidecar needs one stream, and opens it again every ten minutes.
+  struct Limits {
+    int streams = 4;
+    double burst = 20;            // calls at once
+    double calls_per_second = 2;  // in the long run
+  };
 
-  // One call of the pod `uid` at `now`, on the monotonic clock. RESOURCE_EXHAUSTED: too many of late.
+  explicit CallerLimits(const Limits& limits) : limits_(limits) {}
+
+  // One call of the caller `uid` at `now`, on the monotonic clock. RESOURCE_EXHAUSTED: too many of late.
   absl::Status Admit(const std::string& uid, absl::Duration now);
 
   // One of its streams begins; each that is OK needs a Close. RESOURCE_EXHAUSTED: too many are open.
   absl::Status Open(const std::string& uid, absl::Duration now);
   void Close(const std::string& uid, absl::Duration now);
 
-  size_t size() const;  // pods that are remembered
+  size_t size() const;  // callers that are remembered
 
  private:
   struct Account {
-    double calls_left = kMaxBurst;
+    double calls_left;
     absl::Duration at = absl::ZeroDuration();
     int streams = 0;
   };
@@ -38,6 +42,7 @@ class CallerLimits {
   void RefillLocked(Account& account, absl::Duration now);
   void ForgetIdleLocked(absl::Duration now);
 
+  const Limits limits_;
   mutable std::mutex mu_;
   std::map<std::string, Account> accounts_;  // guarded by mu_
   size_t forget_at_ = 1024;                  // guarded by mu_: how many accounts are too many to keep idle ones

@@ -88,6 +88,7 @@ ConfigService::ConfigService(ConfigStore& store, const CallerAuthenticator& auth
                   .on_begin = [this](const auto& call, const Result& result) { return BeginStream(call, result); },
                   .on_end = [this](const auto& call, const std::string& uid) { EndStream(call, uid); },
                   .on_message = [this] { metrics_.CountStreamMessage(); }},
+      limits_(CallerLimits::Limits()),
       queue_(CallQueue::Limits()) {}
 
 grpc::ServerUnaryReactor* ConfigService::GetConfig(grpc::CallbackServerContext* context,

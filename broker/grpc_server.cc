@@ -6,6 +6,10 @@
 
 #include <chrono>
 #include <utility>
+#include <vector>
+
+#include "broker/flood_guard.h"
+#include "k8s/api/clock.h"
 
 namespace broker {
 namespace {
@@ -39,12 +43,17 @@ void SetLimits(grpc::ServerBuilder& builder) {
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string& address, ConfigService& service,
                                                               std::shared_ptr<RotatingTlsCredentials> credentials) {
   std::unique_ptr<GrpcServer> started(new GrpcServer(service));
+  const auto guard = std::make_shared<FloodGuard>(k8s::SystemClock());
+  credentials->SetCallFilter(FloodGuard::ProcessorOf(guard));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
   SetLimits(builder);
   builder.AddListeningPort(address.front() == ':' ? absl::StrCat("[::]", address) : address, std::move(credentials),
                            &started->port_);
   builder.RegisterService(&service);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(FloodGuard::InterceptorsOf(guard));
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   started->server_ = builder.BuildAndStart();
   if (started->server_ == nullptr || started->port_ == 0) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", address));

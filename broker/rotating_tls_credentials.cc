@@ -31,6 +31,10 @@ void RotatingTlsCredentials::SetCertificate(const std::string& certificate, cons
   is_new_ = true;
 }
 
+void RotatingTlsCredentials::SetCallFilter(grpc_auth_metadata_processor filter) {
+  grpc_server_credentials_set_auth_metadata_processor(credentials_, filter);
+}
+
 int RotatingTlsCredentials::AddPortToServer(const std::string& address, grpc_server* server) {
   return grpc_server_add_http2_port(server, address.c_str(), credentials_);
 }

@@ -29,6 +29,10 @@ class RotatingTlsCredentials final : public grpc::ServerCredentials {
   // PEM. Must have been called before the server listens.
   void SetCertificate(const std::string& certificate, const k8s::SecretString& key);
 
+  // Asked about each call of each connection, in the thread that reads it; see grpc_server_credentials. Before the
+  // server starts.
+  void SetCallFilter(grpc_auth_metadata_processor filter);
+
   void SetAuthMetadataProcessor(const std::shared_ptr<grpc::AuthMetadataProcessor>&) override {}
 
  private:
