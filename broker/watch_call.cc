@@ -129,8 +129,7 @@ void WatchCall::OnDone() {
 
 void WatchCall::StopWaiting() {
   std::lock_guard lock(mu_);
-  waits_ = false;
-  if (!finished_ && !writing_) SendLocked();
+  if (std::exchange(waits_, false) && !finished_ && !writing_) SendLocked();
 }
 
 void WatchCall::SendLocked() {
@@ -140,6 +139,7 @@ void WatchCall::SendLocked() {
     snapshots.push_back(deps_.store.Get(key));
     if (snapshots.back() == nullptr && waits_) return;  // the store tells when it is there
   }
+  waits_ = false;
   std::vector<grpc::Slice> imports;
   auto refused = refused_.begin();
   for (size_t i = 0; i < keys_.size(); ++i) {
