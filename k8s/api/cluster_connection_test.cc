@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "k8s/api/certificate_authority.h"
 #include "k8s/api/credential_source.h"
@@ -175,6 +176,30 @@ TEST_F(ConnectTest, TrustsNoOther) {
     EXPECT_THAT(std::string(status.message()), HasSubstr("not signed by the CA we know"));
   }
   EXPECT_EQ(server->requests(), 0);
+}
+
+TEST_F(ConnectTest, NorDoTheSystemsRootsCountThen) {
+  const auto server = Tls("127.0.0.1");
+  const std::string roots = testing::TempDir() + "/system-roots.pem";
+  WriteFile(roots, ca_.certificate);
+  setenv("SSL_CERT_FILE", roots.c_str(), 1);
+  EXPECT_TRUE(Ask({.server = Url(*server, "https")}).ok());
+  const CertificateAndKey other = *MakeCa("other", absl::Hours(1), absl::Now());
+  EXPECT_FALSE(Ask({.server = Url(*server, "https"), .ca_data = other.certificate}).ok());
+  unsetenv("SSL_CERT_FILE");
+}
+
+// Workers dial at once. Under asan this shows whether what their connections share is changed.
+TEST_F(ConnectTest, ManyDialAtOnce) {
+  const auto server = Tls("127.0.0.1");
+  for (int round = 0; round < 5; ++round) {
+    const auto connection = Connect({.server = Url(*server, "https"), .ca_data = ca_.certificate}, {});
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 8; ++i) {
+      threads.emplace_back([&] { EXPECT_TRUE(connection->client->GetPath("/version", absl::Seconds(10)).ok()); });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
 }
 
 TEST_F(ConnectTest, ACertificateMustBeForTheName) {

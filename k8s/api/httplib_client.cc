@@ -10,6 +10,21 @@
 namespace k8s {
 namespace {
 
+// When a client first connects, httplib adds the system's roots to its store, unless it has a folder of others to add.
+constexpr char kNoFolder[] = "/dev/null/none";
+
+// A store of its own for each client, which takes it: httplib adds to it without a lock.
+X509_STORE* CopyOf(const X509_STORE& roots) {
+  X509_STORE* copy = X509_STORE_new();
+  const STACK_OF(X509_OBJECT)* objects = X509_STORE_get0_objects(&roots);
+  for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i) {
+    if (X509* certificate = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i)); certificate != nullptr) {
+      X509_STORE_add_cert(copy, certificate);
+    }
+  }
+  return copy;
+}
+
 // The first address of `host`, or "" if it has none.
 std::string Resolve(const std::string& host) {
   const addrinfo hints{.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
@@ -32,9 +47,10 @@ absl::StatusOr<std::unique_ptr<httplib::ClientImpl>> MakeHttplibClient(const Htt
   if (url->tls) {
     auto tls =
         std::make_unique<httplib::SSLClient>(name, url->port, options.tls.certificate.get(), options.tls.key.get());
-    // httplib takes the reference that it is given.
-    X509_STORE_up_ref(options.tls.roots.get());
-    tls->set_ca_cert_store(options.tls.roots.get());
+    if (options.tls.roots != nullptr) {
+      tls->set_ca_cert_store(CopyOf(*options.tls.roots));
+      tls->set_ca_cert_path("", kNoFolder);
+    }
     tls->enable_server_certificate_verification(!options.insecure_skip_tls_verify);
     client = std::move(tls);
   } else {

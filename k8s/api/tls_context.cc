@@ -29,10 +29,8 @@ std::shared_ptr<X509> ReadCertificate(BIO* bio) {
 absl::StatusOr<TlsContext> BuildTlsContext(const std::string& ca_pem, const std::string& certificate_pem,
                                            const SecretString& key_pem) {
   TlsContext context;
-  context.roots = {X509_STORE_new(), &X509_STORE_free};
-  if (ca_pem.empty()) {
-    X509_STORE_set_default_paths(context.roots.get());
-  } else {
+  if (!ca_pem.empty()) {
+    context.roots = {X509_STORE_new(), &X509_STORE_free};
     const Bio bio = ReadFrom(ca_pem);
     int certificates = 0;
     while (const std::shared_ptr<X509> certificate = ReadCertificate(bio.get())) {

@@ -15,13 +15,13 @@ namespace k8s {
 // What a TLS client verifies servers with, and shows of itself. OpenSSL counts references, so copies are cheap.
 // Immutable, hence thread-safe.
 struct TlsContext {
-  std::shared_ptr<X509_STORE> roots;
+  std::shared_ptr<X509_STORE> roots;  // null: the system's, from SSL_CERT_FILE where it is set
   std::shared_ptr<X509> certificate;  // null without a client certificate
   std::shared_ptr<EVP_PKEY> key;      // null without a client certificate
   std::string chain_pem;              // the client certificate's file, with what follows the first in it
 };
 
-// `ca_pem` empty: the system's roots, from SSL_CERT_FILE where it is set (static binaries have no other way to know).
+// `ca_pem` empty: the system's roots. With it, those are not trusted.
 // `certificate_pem` and `key_pem`: both or none. INVALID_ARGUMENT says which of them is malformed.
 absl::StatusOr<TlsContext> BuildTlsContext(const std::string& ca_pem, const std::string& certificate_pem,
                                            const SecretString& key_pem);
