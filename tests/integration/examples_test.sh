@@ -55,4 +55,4 @@ check "and prints its own pod" says generic-own- k1 logs job/generic-own
 job none multicluster-client ""
 eventually "multicluster-client without an import fails" 30 ended none Failed
 check "and says what to do" says "annotate the pod with" k1 logs job/none
-check "no log holds a token" refused says eyJ k1 logs -l batch.kubernetes.io/job-name --tail=-1
+check "no log holds a token" lacks eyJ k1 logs -l batch.kubernetes.io/job-name --tail=-1

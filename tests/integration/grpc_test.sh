@@ -158,8 +158,12 @@ pod doomed
 check "nor for the next pod of that name" ends_with UNAUTHENTICATED doomed get lister
 
 # --- limits
+# Its first one is open since long.
 for i in 1 2 3 4 5 6; do watch good "many-$i"; done
-eventually "a pod has four streams, and no fifth" 5 eval 'grep -l RESOURCE_EXHAUSTED $work/many-* | grep -q many'
+open_streams() { grep -lE '"state": "FRESH"' "$work"/many-* | wc -l; }
+refused_streams() { grep -lE '"code": "RESOURCE_EXHAUSTED".*the pod has 4 streams open' "$work"/many-* | wc -l; }
+four_open() { echo "$(open_streams) open, $(refused_streams) refused; $(head -c 200 "$work"/many-*)"; [[ "$(open_streams) $(refused_streams)" == "3 3" ]]; }
+eventually "a pod has four streams open, and no fifth" 20 four_open
 
 # --- a replica stops
 kill "${broker_pids[0]}"

@@ -19,4 +19,4 @@ done
 for example in go python node shell; do
   [[ ! -e $work/images/$example.tar ]] || eventually "$example: prints the pod of the other cluster" 90 prints "$example"
 done
-check "no log holds a token" refused says eyJ k1 logs -l batch.kubernetes.io/job-name --tail=-1
+check "no log holds a token" lacks eyJ k1 logs -l batch.kubernetes.io/job-name --tail=-1

@@ -18,7 +18,7 @@ for block in "${blocks[@]}"; do
 done
 check "the example at the top is accepted" k1 apply -f "$work/00.yaml"
 check "the Job listed cluster2's pod" says hello k1 logs job/multicluster-client
-check "and nothing of its own cluster" refused says "multicluster-client-" k1 logs job/multicluster-client
+check "and nothing of its own cluster" lacks "multicluster-client-" k1 logs job/multicluster-client
 
 # --- what it names exists
 names() { grep -oE "$1" README.md | sort -u; }

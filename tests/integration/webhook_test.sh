@@ -49,9 +49,9 @@ check "an import that is not ready says so" denied "import unready is not ready"
 check "the sidecar waits for it instead" says '"mcsa-sidecar"' pod "$(asks unready), \"$prefix.sidecar\": \"enabled\""
 k1 annotate namespace default "$prefix.sidecar=enabled" >/dev/null
 eventually "the namespace may carry that default" 10 says '"mcsa-sidecar"' pod "$(asks a)"
-check "and the pod wins" refused says '"mcsa-sidecar"' pod "$(asks a), \"$prefix.sidecar\": \"disabled\""
+check "and the pod wins" lacks '"mcsa-sidecar"' pod "$(asks a), \"$prefix.sidecar\": \"disabled\""
 k1 annotate namespace default "$prefix.sidecar-" >/dev/null
-eventually "until it goes" 10 refused says '"mcsa-sidecar"' pod "$(asks a)"
+eventually "until it goes" 10 lacks '"mcsa-sidecar"' pod "$(asks a)"
 
 # --- restricted pod security, and no API token of the pod in the sidecar
 k1 create namespace restricted >/dev/null
