@@ -31,7 +31,7 @@ int main(int argc, char** argv) {
   k8s::SkipLockOrderChecks();
   broker::Options options;
   if (const std::optional<int> status = broker::ParseOptions(argc, argv, options)) return *status;
-  k8s::SetLogLevel(k8s::ParseLogLevel(options.log_level));
+  k8s::SetLogLevel(options.log_level);
   k8s::BlockStopSignals();
   const k8s::Environment environment = k8s::Environment::OfThisProcess();
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "k8s/api/command_line.h"
 #include "k8s/core/names.h"
-#include "k8s/core/version.h"
 
 namespace broker {
 namespace {
@@ -32,7 +32,6 @@ std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
   int64_t ca_propagation_seconds = absl::ToInt64Seconds(options.ca_propagation);
   int64_t lease_seconds = absl::ToInt64Seconds(options.lease.lease_duration);
   options.own_namespace = k8s::kBrokerNamespace;
-  options.log_level = "info";
   app.add_option("--kubeconfig", options.kubeconfig,
                  "kubeconfig file, or a colon list; default KUBECONFIG, then ~/.kube/config");
   app.add_option("--target-context", options.target_context,
@@ -58,15 +57,8 @@ std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
                  "seconds after which another replica takes over from a silent leader")
       ->check(CLI::Range(1, 3600))
       ->capture_default_str();
-  app.add_option("--log-level", options.log_level, "debug, info, warn or error")
-      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
-      ->capture_default_str();
-  app.set_version_flag("--version", k8s::kVersion);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  k8s::AddLogLevel(app, options.log_level);
+  if (const std::optional<int> status = k8s::ParseCommandLine(app, argc, argv)) return status;
   options.ca_propagation = absl::Seconds(ca_propagation_seconds);
   // As client-go's defaults relate: 15 s, 10 s, 2 s.
   options.lease.lease_duration = absl::Seconds(lease_seconds);

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "k8s/api/log.h"
 #include "k8s/core/lease.h"
 
 namespace broker {
@@ -21,7 +22,7 @@ struct Options {
   std::string metrics_address;                       // empty: no endpoints
   std::string grpc_address;                          // empty: the gRPC API is not served
   absl::Duration ca_propagation = absl::Minutes(3);  // until a new CA has reached all who verify
-  std::string log_level;
+  k8s::LogLevel log_level = k8s::LogLevel::kInfo;
   k8s::LeaseTiming lease;
 };
 

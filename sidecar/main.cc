@@ -30,7 +30,7 @@ constexpr absl::Duration kProgress = absl::Seconds(10);
 int Run(sidecar::Options options) {
   sidecar::KeepHeapSmall();
   k8s::SkipLockOrderChecks();
-  k8s::SetLogLevel(k8s::ParseLogLevel(options.log_level));
+  k8s::SetLogLevel(options.log_level);
   k8s::BlockStopSignals();
   Log(LogLevel::kInfo, "mcsa-sidecar starts", {{"version", k8s::kVersion}, {"broker", options.broker}});
   sidecar::Sidecar sidecar(std::move(options), k8s::SystemClock());

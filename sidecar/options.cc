@@ -2,9 +2,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include "k8s/api/command_line.h"
 #include "k8s/core/names.h"
 #include "k8s/core/service_account_import.h"
-#include "k8s/core/version.h"
 
 namespace sidecar {
 namespace {
@@ -28,14 +28,12 @@ std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
       "Example: mcsa-sidecar run --import=reports --import=billing\n"
       "Exit status: 0 done, 1 failed, 2 wrong command line.\n",
       "mcsa-sidecar"};
-  app.set_version_flag("--version", k8s::kVersion);
   app.require_subcommand(1);
   options.directory = k8s::kSidecarDirectory;
   options.secrets_directory = k8s::kImportsDirectory;
   options.credentials_directory = "/var/run/secrets/kubernetes.io/serviceaccount";
   options.broker = std::string(k8s::kBrokerName) + "." + k8s::kBrokerNamespace + ".svc:9443";
   options.plugin = "/mcsa-credential";
-  options.log_level = "info";
   double wait_seconds = 0;
   double check_seconds = kCheckTimeoutSeconds;
   const auto add_directory = [&](CLI::App* command) {
@@ -57,9 +55,7 @@ std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
                   "with the pod's token for the broker and the broker's CA")
       ->capture_default_str();
   run->add_option("--plugin", options.plugin, "the exec plugin, copied to where apps find it")->capture_default_str();
-  run->add_option("--log-level", options.log_level, "debug, info, warn or error")
-      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
-      ->capture_default_str();
+  k8s::AddLogLevel(*run, options.log_level);
 
   CLI::App* wait =
       app.add_subcommand("wait", "returns when each import has its files: the gate before the pod's start");
@@ -71,11 +67,7 @@ std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
   add_directory(check);
   check->add_option("--timeout", check_seconds, "seconds")->check(CLI::PositiveNumber)->capture_default_str();
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const std::optional<int> status = k8s::ParseCommandLine(app, argc, argv)) return status;
   if (wait->parsed()) {
     options.command = Options::Command::kWait;
     if (wait_seconds > 0) options.timeout = absl::Seconds(wait_seconds);

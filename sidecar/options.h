@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "k8s/api/log.h"
+
 namespace sidecar {
 
 struct Options {
@@ -21,7 +23,7 @@ struct Options {
   std::string credentials_directory;  // with our token for the broker and its CA
   std::string broker;                 // host:port
   std::string plugin;                 // the exec plugin's program; "" for none
-  std::string log_level;
+  k8s::LogLevel log_level = k8s::LogLevel::kInfo;
   // wait, check
   absl::Duration timeout = absl::InfiniteDuration();
 };

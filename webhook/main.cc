@@ -69,7 +69,7 @@ ServerResponse ServeApiServer(const webhook::AdmissionHandler& handler, bool nee
 int main(int argc, char** argv) {
   webhook::Options options;
   if (const std::optional<int> status = webhook::ParseOptions(argc, argv, options)) return *status;
-  k8s::SetLogLevel(k8s::ParseLogLevel(options.log_level));
+  k8s::SetLogLevel(options.log_level);
   k8s::BlockStopSignals();
   const k8s::Environment environment = k8s::Environment::OfThisProcess();
   const absl::StatusOr<k8s::ClusterAccess> access = FindCluster(options, environment);

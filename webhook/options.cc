@@ -2,8 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "k8s/api/command_line.h"
 #include "k8s/core/names.h"
-#include "k8s/core/version.h"
 
 namespace webhook {
 
@@ -41,16 +41,8 @@ std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
                  "how long to serve on after SIGTERM, until no API server comes any more")
       ->check(CLI::Range(0, 600))
       ->capture_default_str();
-  app.add_option("--log-level", options.log_level, "debug, info, warn or error")
-      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
-      ->capture_default_str();
-  app.set_version_flag("--version", k8s::kVersion);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  return std::nullopt;
+  k8s::AddLogLevel(app, options.log_level);
+  return k8s::ParseCommandLine(app, argc, argv);
 }
 
 }  // namespace webhook

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "k8s/api/log.h"
 #include "k8s/core/object.h"
 
 namespace webhook {
@@ -20,7 +21,7 @@ struct Options {
   std::string client_ca_file;  // empty: any client may ask
   std::string sidecar_image;
   int drain_seconds = 10;  // how long to serve on after SIGTERM
-  std::string log_level = "info";
+  k8s::LogLevel log_level = k8s::LogLevel::kInfo;
 };
 
 // Parses the command line. If there is nothing left to do (--help, --version, a mistake), it has printed what there is
