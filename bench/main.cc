@@ -1,9 +1,10 @@
-// Measures what we promise (docs, and design targets in the README of this folder). Run by tools/bench.
+// Measures what we promise. Run by tools/bench.
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <functional>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,8 @@
 #include "bench/broker_under_test.h"
 #include "bench/measure.h"
 #include "bench/sidecar_bench.h"
+#include "bench/webhook_bench.h"
+#include "k8s/api/command_line.h"
 #include "k8s/api/lock_checks.h"
 
 namespace {
@@ -20,6 +23,8 @@ struct Benchmark {
   std::function<std::vector<bench::Result>()> run;
 };
 
+std::optional<bench::Webhook> peer;
+
 const Benchmark kBenchmarks[] = {
     {{"getconfig-p50", "getconfig-p99"}, bench::GetConfigLatency},
     {{"sidecar-rss-idle", "sidecar-rss-loaded"}, bench::SidecarMemory},
@@ -27,6 +32,7 @@ const Benchmark kBenchmarks[] = {
     {{"propagation-1000-p99"}, bench::Propagation},
     {{"fanout-1000-p99", "fanout-1000-ratio"}, bench::FanOut},
     {{"stream-bytes", "stream-bytes-after"}, bench::StreamMemory},
+    {{"admission-p99", "admission-cpu", "admission-cpu-peer"}, [] { return bench::Admission(peer); }},
 };
 
 }  // namespace
@@ -50,14 +56,21 @@ int main(int argc, char** argv) {
   std::string broker, writer;
   app.add_option("--broker", broker, "used by itself: be the broker of the streams, in this folder")->group("");
   app.add_option("--writer", writer, "used by itself: be the floor of the fan-out, in this folder")->group("");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  std::string webhook, empty_webhook;
+  app.add_option("--webhook", webhook, "used by itself: be the webhook, and write its port to this file")->group("");
+  app.add_option("--empty-webhook", empty_webhook, "used by itself: be its floor")->group("");
+  bench::Webhook other;
+  app.add_option("--peer", other.url, "https://host:port/path of another webhook, to measure admissions against");
+  app.add_option("--peer-process", other.process, "its process id")->check(CLI::PositiveNumber)->needs("--peer");
+  app.get_option("--peer")->needs("--peer-process");
+  if (const std::optional<int> status = k8s::ParseCommandLine(app, argc, argv)) return *status;
   if (!empty_server.empty()) bench::RunEmptyServer(empty_server);
   if (!broker.empty()) bench::RunBroker(broker);
   if (!writer.empty()) bench::RunWriter(writer);
+  if (!webhook.empty()) bench::RunWebhook(webhook, /*empty=*/false);
+  if (!empty_webhook.empty()) bench::RunWebhook(empty_webhook, /*empty=*/true);
+
+  if (other.process != 0) peer = other;
 
   const auto is_wanted = [&](const std::string& name) {
     return wanted.empty() || std::find(wanted.begin(), wanted.end(), name) != wanted.end();
