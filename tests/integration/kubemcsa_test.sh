@@ -35,6 +35,15 @@ kubectl config view --flatten >"$work/contexts"
 kubectl --kubeconfig "$work/contexts" config set-context cluster_2 --cluster=cluster2 --user=admin@cluster2 >/dev/null
 check "a context that is no DNS name is met with the flag" fails_with 2 "--source-name=NAME" \
   kubemcsa bootstrap --target-context=cluster1 --source-kubeconfig="$work/contexts" --source-context=cluster_2
+check "also where one half is printed" fails_with 2 "--target-name=NAME" \
+  kubemcsa bootstrap arn:aws:eks:eu-west-1:1:cluster/blue cluster2 --print target
+check "of either cluster" fails_with 2 "--source-name=NAME" \
+  kubemcsa bootstrap cluster1 arn:aws:eks:eu-west-1:1:cluster/blue --print target
+check "and of the other half" fails_with 2 "--target-name=NAME" \
+  kubemcsa bootstrap arn:aws:eks:eu-west-1:1:cluster/blue cluster2 --print source
+check "the flag's name is taken instead" says '"name":"blue"' \
+  kubemcsa bootstrap cluster1 arn:aws:eks:eu-west-1:1:cluster/blue --source-name=blue --print target
+check "a name that was not given is asked for" fails_with 2 "the target has no name" kubemcsa bootstrap --source-name=blue --print target
 kubectl --kubeconfig "$work/contexts" config set-cluster cluster2 --server=https://127.0.0.1:1 >/dev/null
 check "an unreachable cluster exits with 3" fails_with 3 "127.0.0.1:1" \
   kubemcsa bootstrap --target-context=cluster1 --source-kubeconfig="$work/contexts" --source-context=cluster2
