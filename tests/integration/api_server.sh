@@ -4,9 +4,6 @@
 api_server_pid() { pgrep -f "kube-apiserver .*$1/"; }
 api_server_port() { tr '\0' '\n' <"/proc/$(api_server_pid "$1")/cmdline" | sed -n 's/^--secure-port=//p' | tail -1; }
 
-# A port that nothing listens on, below those that the kernel hands out by itself.
-free_port() { comm -23 <(shuf -i 10000-29999 -n 20 | sort) <(ss -tlnH | awk '{ sub(/.*:/, "", $4); print $4 }' | sort -u) | head -1; }
-
 # stop_api_server CLUSTER: ends it. Its arguments are kept for start_api_server.
 stop_api_server() {
   local pid

@@ -6,12 +6,8 @@ set -uo pipefail
 . tests/integration/lib.sh
 
 ((UID == 0)) || { echo "SKIP clients: mount namespaces need root"; exit 0; }
-install_broker
-k2 apply -f k8s/manifests/samples/account.yaml >/dev/null
-server2=$(k2 config view --minify -o jsonpath='{.clusters[0].cluster.server}')
-kubemcsa bootstrap cluster1 cluster2 --source-server="$server2" 2>"$work/bootstrap" || { echo "FAIL bootstrap: $(<"$work/bootstrap")"; exit 1; }
-broker_kubeconfig
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+connect_clusters
+port=$(free_port)
 start_broker --grpc-address="127.0.0.1:$port" --ca-propagation=1
 import lister
 eventually "an import becomes ready" 20 has_reason lister TokenIssued

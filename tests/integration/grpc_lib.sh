@@ -4,7 +4,7 @@
 addresses=()
 start_grpc_broker() {
   local port
-  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  port=$(free_port)
   start_broker --grpc-address="127.0.0.1:$port" --ca-propagation=1
   addresses+=("127.0.0.1:$port")
 }

@@ -6,11 +6,7 @@ set -uo pipefail
 . tests/integration/lib.sh
 . tests/integration/grpc_lib.sh
 
-install_broker
-k2 apply -f k8s/manifests/samples/account.yaml >/dev/null
-server2=$(k2 config view --minify -o jsonpath='{.clusters[0].cluster.server}')
-kubemcsa bootstrap cluster1 cluster2 --source-server="$server2" 2>"$work/bootstrap" || { echo "FAIL bootstrap: $(<"$work/bootstrap")"; exit 1; }
-broker_kubeconfig
+connect_clusters
 
 start_grpc_broker
 start_grpc_broker

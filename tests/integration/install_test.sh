@@ -89,7 +89,7 @@ eventually "and the predecessor's Secret goes once ours is ready" 10 old_secret_
 stop_brokers
 
 # --- one command: push to a registry and apply from it
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port)
 cat >"$work/registry.yaml" <<YAML
 {version: 0.1, storage: {filesystem: {rootdirectory: $work/registry}}, http: {addr: "127.0.0.1:$port"}}
 YAML

@@ -46,6 +46,9 @@ lacks() {
 }
 says() { grep -qF -- "$1" <<<"$("${@:2}" 2>&1)"; }
 
+# A port that nothing listens on, below those that the kernel hands out by itself.
+free_port() { shuf -i 10000-29999 -n 20 | grep -vxFf <(ss -tlnH | awk '{ sub(/.*:/, "", $4); print $4 }') | head -1; }
+
 # The broker's objects in cluster1, as install.yaml makes them, without the Deployment.
 install_broker() {
   local manifests=k8s/manifests

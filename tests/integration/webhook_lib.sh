@@ -2,11 +2,10 @@
 
 prefix=multicluster.admiralty.io/service-account-import
 directory=/var/run/secrets/admiralty.io/serviceaccountimports
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 webhook_port=$(free_port)
 metrics_port=$(free_port)
 webhook_pid=
-trap 'stop_webhook; stop_brokers; rm -rf "$work"' EXIT
+trap 'stop_webhook; stop_brokers; stop_helpers; rm -rf "$work"' EXIT
 
 # What install.yaml makes for the webhook, without its Deployment; the API server calls the process instead of the Service.
 install_webhook() {
@@ -29,6 +28,15 @@ start_webhook() {
   until webhook_is_ready || ((SECONDS >= end)); do sleep 0.1; done
 }
 webhook_is_ready() { curl -sf -o /dev/null http://127.0.0.1:$metrics_port/readyz; }
+
+# connect_with_webhook: connected clusters, with a broker and the webhook.
+connect_with_webhook() {
+  connect_clusters
+  install_webhook
+  start_broker --ca-propagation=1
+  start_webhook
+  check "the webhook becomes ready with the CA that the broker made" webhook_is_ready
+}
 
 stop_webhook() {
   [[ -z $webhook_pid ]] || { kill "$webhook_pid" 2>/dev/null; wait "$webhook_pid" 2>/dev/null; }

@@ -5,14 +5,7 @@ set -uo pipefail
 . tests/integration/lib.sh
 . tests/integration/webhook_lib.sh
 
-install_broker
-install_webhook
-k2 apply -f k8s/manifests/samples/account.yaml >/dev/null
-kubemcsa bootstrap cluster1 cluster2 --source-server="$(k2 config view --minify -o jsonpath='{.clusters[0].cluster.server}')" 2>/dev/null
-broker_kubeconfig
-start_broker --ca-propagation=1
-start_webhook
-check "the webhook becomes ready" webhook_is_ready
+connect_with_webhook
 import rotation
 eventually "the import is ready" 20 has_reason rotation TokenIssued
 

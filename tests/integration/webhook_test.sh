@@ -4,16 +4,10 @@
 # pods while the webhook is away or attacked.
 set -uo pipefail
 . tests/integration/lib.sh
+. tests/integration/api_server.sh
 . tests/integration/webhook_lib.sh
 
-install_broker
-install_webhook
-k2 apply -f k8s/manifests/samples/account.yaml >/dev/null
-kubemcsa bootstrap cluster1 cluster2 --source-server="$(k2 config view --minify -o jsonpath='{.clusters[0].cluster.server}')" 2>/dev/null
-broker_kubeconfig
-start_broker --ca-propagation=1
-start_webhook
-check "the webhook becomes ready with the CA that the broker made" webhook_is_ready
+connect_with_webhook
 for name in a b dotted.name.example "$(printf 'x%.0s' {1..253})"; do import "$name"; done
 for name in a b dotted.name.example "$(printf 'x%.0s' {1..253})"; do eventually "import ${name:0:20} is ready" 20 has_reason "$name" TokenIssued; done
 
@@ -29,7 +23,6 @@ check "init containers see it as well" sees a "$(asks a)" '"initContainers": [{"
 check "a container that is not listed does not" sees "" "$(asks a), \"$prefix.containers\": \"init\"" '"initContainers": [{"name": "init", "image": "i"}]'
 check "user namespaces do not matter" sees a "$(asks a)" '"hostUsers": false'
 check "KUBECONFIG is set when it is asked for" says "$directory/a/config" pod "$(asks a), \"$prefix.client\": \"kubeconfig\""
-server2=$(k2 config view --minify -o jsonpath='{.clusters[0].cluster.server}')
 check "the in-cluster door leads to cluster2" says "${server2##*:}" pod "$(asks a), \"$prefix.client\": \"in-cluster\""
 check "several kubeconfigs come with a warning" says "read the first only" pod "$(asks a,b), \"$prefix.client\": \"kubeconfig\""
 check "a real pod is created with its label" eval "pod '$(asks a)' | python3 -c 'import json, sys; assert json.load(sys.stdin)[\"metadata\"][\"labels\"][\"multicluster.admiralty.io/injected\"] == \"true\"'"
@@ -133,6 +126,43 @@ check "a huge one is refused" grep -qE '^(413|000)$' <<<"$(post /mutate-pods -H 
 check "another path is a 404" test "$(post / -d x)" = 404
 check "TLS 1.2 is refused" refused curl -sk --tls-max 1.2 "https://127.0.0.1:$webhook_port/healthz"
 check "plain HTTP is refused" refused curl -s --max-time 10 "http://127.0.0.1:$webhook_port/healthz"
+
+# --- only API servers may ask, by their client certificate
+new_ca() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj "/CN=$1" -keyout "$work/$1.key" -out "$work/$1.crt" 2>/dev/null; }
+# new_client CA: a certificate that it signed, $work/CA-client.crt.
+new_client() {
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=api-server -keyout "$work/$1-client.key" 2>/dev/null |
+    openssl x509 -req -days 1 -CA "$work/$1.crt" -CAkey "$work/$1.key" -CAcreateserial -out "$work/$1-client.crt" 2>/dev/null
+}
+for ca in theirs others; do new_ca $ca && new_client $ca; done
+stop_webhook
+start_webhook --client-ca-file="$work/theirs.crt"
+check "who shows no certificate hears 403" test "$(post /mutate-pods -d '{}')" = 403
+check "a certificate of another CA opens nothing" grep -qE '^(403|000)$' \
+  <<<"$(post /mutate-pods -d '{}' --cert "$work/others-client.crt" --key "$work/others-client.key")"
+check "who shows theirs is answered" test "$(post /mutate-pods -d '{}' --cert "$work/theirs-client.crt" --key "$work/theirs-client.key")" = 400
+check "an API server without one cannot ask" denied "only API servers may ask" pod "$(asks a)"
+cat >"$work/admission.yaml" <<YAML
+apiVersion: apiserver.config.k8s.io/v1
+kind: AdmissionConfiguration
+plugins:
+- name: MutatingAdmissionWebhook
+  configuration:
+    apiVersion: apiserver.config.k8s.io/v1
+    kind: WebhookAdmissionConfiguration
+    kubeConfigFile: $work/admission.kubeconfig
+YAML
+cat >"$work/admission.kubeconfig" <<YAML
+apiVersion: v1
+kind: Config
+users: [{name: "127.0.0.1:$webhook_port", user: {client-certificate: $work/theirs-client.crt, client-key: $work/theirs-client.key}}]
+YAML
+cluster1=$MCSA_CLUSTERS_DIR/cluster1
+stop_api_server "$cluster1"
+start_api_server "$cluster1" --admission-control-config-file="$work/admission.yaml"
+eventually "an API server that shows theirs has its pods admitted" 20 sees a "$(asks a)"
+stop_webhook
+start_webhook
 
 # --- attacked, while 1,000 pods are created
 python3 tests/integration/attack_webhook.py $webhook_port "$work/attack" &
