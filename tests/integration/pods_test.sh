@@ -41,3 +41,11 @@ for user in "${users[@]}"; do
     eventually "${user#*:}, ${form}: reads its files" 60 completed "$form-${user%%:*}"
   done
 done
+
+# --- init containers need their files as well
+init() { job "init-$1" "${2-}" | sed "s|^      containers:|      initContainers: [{name: first, image: \"$client\"}]\n&|"; }
+{ init files && echo --- && init sidecar "$prefix.sidecar: enabled"; } | k1 apply -f - >/dev/null
+for form in files sidecar; do
+  eventually "an init container, $form: reads its files" 60 completed "init-$form"
+  check "and lists cluster2's pods" test "$(k1 logs "job/init-$form" -c first | tail -1)" = nginx
+done
