@@ -115,13 +115,20 @@ class Writer final : public WriterBase {
   }
 
  private:
-  // The benchmark mints no token before the last one has arrived, so at most one message is under way.
+  // A message may arrive before its writer hears that it is out; the next one then waits.
   class Call final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
    public:
     explicit Call(Writer& writer) : writer_(writer) {}
     void Send(const grpc::ByteBuffer& message) {
-      message_ = message;
-      StartWrite(&message_);
+      std::lock_guard lock(mu_);
+      next_ = message;
+      is_due_ = true;
+      WriteLocked();
+    }
+    void OnWriteDone(bool ok) override {
+      std::lock_guard lock(mu_);
+      is_writing_ = false;
+      if (ok) WriteLocked();
     }
     void OnCancel() override { Finish(grpc::Status::CANCELLED); }
     void OnDone() override {
@@ -133,7 +140,19 @@ class Writer final : public WriterBase {
     }
 
    private:
+    void WriteLocked() {
+      if (is_writing_ || !is_due_) return;
+      is_writing_ = true;
+      is_due_ = false;
+      message_ = next_;
+      StartWrite(&message_);
+    }
+
     Writer& writer_;
+    std::mutex mu_;
+    grpc::ByteBuffer next_;    // guarded by mu_
+    bool is_due_ = false;      // guarded by mu_: next_ was not written
+    bool is_writing_ = false;  // guarded by mu_
     grpc::ByteBuffer message_;
   };
 
