@@ -41,13 +41,16 @@ void CaKeeper::Wake() {
 
 void CaKeeper::Loop() {
   absl::Duration sleep = absl::ZeroDuration();
+  bool failed = false;
   std::unique_lock lock(mu_);
   while (true) {
-    wake_.wait_for(lock, absl::ToChronoNanoseconds(sleep), [this] { return stopping_ || woken_; });
+    wake_.wait_for(lock, absl::ToChronoNanoseconds(sleep), [&] { return stopping_ || (woken_ && !failed); });
     if (stopping_) return;
     woken_ = false;
     lock.unlock();
     sleep = kMaxSleep;
+    // What a step that failed has written wakes us: it would be tried again without end.
+    failed = false;
     if (options_.is_leader()) {
       const absl::StatusOr<absl::Time> next = Step();
       if (next.ok()) {
@@ -56,6 +59,7 @@ void CaKeeper::Loop() {
         k8s::Log(k8s::LogLevel::kWarn, "cannot keep a CA; will try again",
                  {{"secret", k8s::ToString(options_.secret)}, {"error", std::string(next.status().message())}});
         sleep = kRetry;
+        failed = true;
       }
     }
     lock.lock();

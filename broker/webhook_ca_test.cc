@@ -139,6 +139,14 @@ TEST_F(WebhookCaTest, NothingIsStoredThatCouldNotBePublished) {
   EXPECT_FALSE(Stored().signing);
 }
 
+TEST_F(WebhookCaTest, ASecretThatCannotBeWrittenIsTriedAgainInTime) {
+  api_.FailNext("PATCH /api/v1/namespaces/multicluster-service-account-webhook/secrets/", 1000, 403);
+  const auto keeper = Keep();
+  ASSERT_TRUE(api_.WaitForRequests("PATCH", 1));
+  absl::SleepFor(absl::Milliseconds(500));
+  EXPECT_EQ(api_.CountRequests("PATCH"), 1);
+}
+
 TEST_F(WebhookCaTest, WithoutAConfigurationThereIsNothingToDo) {
   api_.Remove(kConfigurationPath);
   const auto keeper = Keep();
