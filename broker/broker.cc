@@ -56,8 +56,9 @@ Broker::Broker(const k8s::Client& target, const Options& options, k8s::Environme
       namespaces_(target, k8s::kNamespaces, "", {.metadata_only = true}, &ParseNamespace,
                   [this](const k8s::ObjectKey& key, const auto& before, const auto& after) {
                     if (before == nullptr || after == nullptr || before->labels != after->labels) EnqueueAll(key.name);
-                    if (after == nullptr && ready_)
-                      secrets_.Forget(key.name);  // ready: secrets_ is made after this watch
+                    if (after != nullptr) return;
+                    std::lock_guard lock(forget_mu_);
+                    if (forgets_) secrets_.Forget(key.name);
                   }),
       reconciler_(DepsOf([this] { return election_->IsLeader(); })),
       on_demand_(DepsOf([] { return true; })),
@@ -68,6 +69,8 @@ Broker::Broker(const k8s::Client& target, const Options& options, k8s::Environme
   election_ = std::make_unique<k8s::LeaseElection>(target, k8s::ObjectKey{options_.own_namespace, k8s::kBrokerName},
                                                    options_.identity, options_.lease, k8s::SystemClock(),
                                                    [this](bool leads) { OnLeader(leads); });
+  std::lock_guard lock(forget_mu_);
+  forgets_ = true;
 }
 
 ReconcilerDeps Broker::DepsOf(std::function<bool()> is_leader) {
@@ -87,6 +90,10 @@ ReconcilerDeps Broker::DepsOf(std::function<bool()> is_leader) {
 
 Broker::~Broker() {
   Stop();
+  {
+    std::lock_guard lock(forget_mu_);
+    forgets_ = false;
+  }
   std::unique_ptr<Serving> serving;  // these end outside the lock, which their threads may wait for
   std::unique_ptr<WebhookCa> webhook_ca;
   {

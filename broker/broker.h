@@ -81,6 +81,9 @@ class Broker {
   std::mutex mu_;
   std::map<AccountKey, std::set<k8s::ObjectKey>> imports_of_account_;  // guarded by mu_
 
+  std::mutex forget_mu_;
+  bool forgets_ = false;  // guarded by forget_mu_; while secrets_ lives, which is made after the watch that calls it
+
   std::shared_mutex serving_mu_;
   std::unique_ptr<Serving> serving_;       // guarded by serving_mu_; null unless it serves
   std::unique_ptr<WebhookCa> webhook_ca_;  // guarded by serving_mu_; null before Run()
