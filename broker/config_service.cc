@@ -7,6 +7,8 @@
 #include <optional>
 #include <utility>
 
+#include "k8s/core/remote_config.h"
+
 namespace broker {
 namespace {
 
@@ -96,14 +98,11 @@ grpc::ServerUnaryReactor* ConfigService::GetConfig(grpc::CallbackServerContext* 
                                                    mcsa::v1::GetConfigResponse* response) {
   const std::string& name = request->name();
   return Answer(context, "GetConfig", {name}, [this, name, response](const Result& result, const Snapshots& snapshots) {
-    mcsa::v1::ImportState state;
-    if (snapshots.empty()) {
-      FillRefused(name, state);
-      return absl::PermissionDeniedError(state.error().message());
-    }
+    if (snapshots.empty()) return k8s::ToStatus(name, k8s::NotListedByPod(name));
     const ConfigStore::Pointer& snapshot = snapshots.front();
     if (snapshot == nullptr) return NotRead(name);
     if (!snapshot->config) return ToStatus(*snapshot);
+    mcsa::v1::ImportState state;
     FillImportState(*snapshot, clock_.Monotonic(), state);
     *response->mutable_config() = std::move(*state.mutable_config());
     AuditGrant(result.caller, *snapshot);

@@ -1,12 +1,11 @@
 #include "broker/watch_call.h"
 
-#include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 
 #include <utility>
 
 #include "k8s/api/log.h"
-#include "k8s/core/names.h"
+#include "k8s/core/remote_config.h"
 
 namespace broker {
 namespace {
@@ -27,7 +26,9 @@ grpc::Slice EncodePending(const std::string& import_name) {
 
 grpc::Slice EncodeRefused(const std::string& import_name) {
   mcsa::v1::WatchConfigsResponse response;
-  FillRefused(import_name, *response.add_imports());
+  mcsa::v1::ImportState& state = *response.add_imports();
+  state.set_name(import_name);
+  *state.mutable_error() = k8s::NotListedByPod(import_name);
   return grpc::Slice(response.SerializeAsString());
 }
 
@@ -179,15 +180,6 @@ void WatchCall::Leave() {
 
 grpc::Status ToGrpc(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
-}
-
-void FillRefused(const std::string& import_name, mcsa::v1::ImportState& state) {
-  state.set_name(import_name);
-  state.mutable_error()->set_code(mcsa::v1::ImportError::NOT_ALLOWED);
-  state.mutable_error()->set_reason("NotInPod");
-  state.mutable_error()->set_message(absl::StrCat("The pod's sidecar does not list import ", import_name,
-                                                  "; name it in the annotation ", k8s::kImportNameKey,
-                                                  " of a new pod"));
 }
 
 void AuditGrant(const Caller& caller, const ConfigSnapshot& snapshot) {

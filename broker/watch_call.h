@@ -87,9 +87,6 @@ class WatchCall final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 // The codes are the same by definition.
 grpc::Status ToGrpc(const absl::Status& status);
 
-// The entry of an import that the caller's pod does not list.
-void FillRefused(const std::string& import_name, mcsa::v1::ImportState& state);
-
 // One line each time that a caller is given an import's credential.
 void AuditGrant(const Caller& caller, const ConfigSnapshot& snapshot);
 

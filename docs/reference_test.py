@@ -91,8 +91,10 @@ class ReferenceTest(unittest.TestCase):
 
     def test_every_reason_of_the_grpc_api(self):
         documented = first_cells("serviceaccountimport.md", "Reasons on the gRPC API")
-        code = read("broker/config_snapshot.cc") + read("sidecar/config_view.cc")
-        self.assertCountEqual(documented, set(re.findall(r'reason(?: = |\()"(\w+)"', code)))
+        sources = [path for part in ("broker", "sidecar", "k8s/core") for path in pathlib.Path(part).glob("*.cc")]
+        reasons = {reason for path in sources if not path.name.endswith("_test.cc")
+                   for reason in re.findall(r'(?:set_|snapshot\.)reason(?: = |\()"(\w+)"', read(path))}
+        self.assertCountEqual(documented, reasons)
 
     def test_every_metric(self):
         metrics = {name for path in sorted(pathlib.Path().glob("*/metrics.cc"))

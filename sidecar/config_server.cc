@@ -1,7 +1,6 @@
 #include "sidecar/config_server.h"
 
 #include <absl/status/status.h>
-#include <absl/strings/str_cat.h>
 #include <grpcpp/ext/health_check_service_server_builder_option.h>
 #include <grpcpp/grpcpp.h>
 
@@ -21,7 +20,6 @@ namespace {
 using ::mcsa::v1::ConfigService;
 using ::mcsa::v1::GetConfigRequest;
 using ::mcsa::v1::GetConfigResponse;
-using ::mcsa::v1::ImportError;
 using ::mcsa::v1::ImportState;
 using ::mcsa::v1::ListConfigsRequest;
 using ::mcsa::v1::ListConfigsResponse;
@@ -65,15 +63,6 @@ ImportState StateOf(const Entry& entry, absl::Duration now) {
   ImportState state = entry.import.state;
   if (state.has_config()) SetExpiresIn(entry.import, now, *state.mutable_config());
   return state;
-}
-
-ImportError NotOfThisPod(const std::string& name) {
-  ImportError error;
-  error.set_code(ImportError::NOT_ALLOWED);
-  error.set_reason("NotListed");
-  error.set_message(absl::StrCat("This pod does not ask for import \"", name.substr(0, 253),
-                                 "\"; add it to the pod's annotation, and make the pod again"));
-  return error;
 }
 
 grpc::Status ToGrpc(const absl::Status& status) {
@@ -250,7 +239,7 @@ class ConfigServer::Service : public ServiceBase {
         if (snapshot->Find(name) != nullptr) continue;
         ImportState& state = *response_.add_imports();
         state.set_name(name);
-        *state.mutable_error() = NotOfThisPod(name);
+        *state.mutable_error() = k8s::NotListedByPod(name);
       }
       sent_ = snapshot->number;
       sent_any_ = true;
@@ -300,7 +289,7 @@ class ConfigServer::Service : public ServiceBase {
     if (request.name().empty()) return {grpc::StatusCode::INVALID_ARGUMENT, "name is required"};
     const std::shared_ptr<const Snapshot> snapshot = Current();
     const Entry* const entry = snapshot->Find(request.name());
-    if (entry == nullptr) return ToGrpc(k8s::ToStatus(request.name(), NotOfThisPod(request.name())));
+    if (entry == nullptr) return ToGrpc(k8s::ToStatus(request.name(), k8s::NotListedByPod(request.name())));
     if (!entry->import.state.has_config()) {
       return ToGrpc(k8s::ToStatus(request.name(), entry->import.state.error()));
     }

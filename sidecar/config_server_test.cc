@@ -104,6 +104,7 @@ TEST_F(ConfigServerTest, AStreamHearsOfEachChangeOfItsImportsAndOfNoOther) {
   EXPECT_EQ(response.imports(0).config().token(), "one");
   EXPECT_EQ(response.imports(0).config().expires_in().seconds(), 600);
   EXPECT_EQ(response.imports(1).error().code(), ImportError::NOT_ALLOWED);
+  EXPECT_EQ(response.imports(1).error().reason(), "NotListedByPod");
 
   server.Publish({Of("a", "one"), Of("b", "two")});
   server.Publish({Of("a", "three"), Of("b", "two")});

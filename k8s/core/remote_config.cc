@@ -17,6 +17,7 @@ namespace {
 constexpr double kStaleFraction = 0.7;
 // 64 bits: two versions of one import do not collide by chance, and nobody gains by making them.
 constexpr size_t kVersionBytes = 8;
+constexpr size_t kMaxNameBytes = 253;  // of an import; what a caller asks for may be longer
 
 void SetTimestamp(absl::Time time, google::protobuf::Timestamp& message) {
   message.set_seconds(absl::ToUnixSeconds(time));  // claims have whole seconds
@@ -123,6 +124,15 @@ absl::Status ToStatus(const std::string& import_name, const mcsa::v1::ImportErro
     default:
       return absl::UnavailableError(text);
   }
+}
+
+mcsa::v1::ImportError NotListedByPod(const std::string& import_name) {
+  mcsa::v1::ImportError error;
+  error.set_code(mcsa::v1::ImportError::NOT_ALLOWED);
+  error.set_reason("NotListedByPod");
+  error.set_message(absl::StrCat("The pod does not list import \"", import_name.substr(0, kMaxNameBytes),
+                                 "\"; name it in the annotation ", kImportNameKey, " of a new pod"));
+  return error;
 }
 
 std::string ConfigVersion(const RemoteConfig& config) {

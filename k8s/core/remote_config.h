@@ -51,6 +51,9 @@ void SetDuration(absl::Duration duration, google::protobuf::Duration& message);
 // What GetConfig fails with when `error` is all there is to say of an import.
 absl::Status ToStatus(const std::string& import_name, const mcsa::v1::ImportError& error);
 
+// Why a pod has nothing of an import that it does not list. `import_name` may be anything that a caller asks for.
+mcsa::v1::ImportError NotListedByPod(const std::string& import_name);
+
 // Config.version: a hash of cluster and token, hence the same wherever these are.
 std::string ConfigVersion(const RemoteConfig& config);
 

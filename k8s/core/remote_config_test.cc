@@ -79,6 +79,17 @@ TEST(FillConfigTest, AnExpiredTokenIsLeftOut) {
   EXPECT_EQ(message.expires_in().seconds(), 0);
 }
 
+TEST(NotListedByPodTest, RefusesAndSaysWhatToDo) {
+  const mcsa::v1::ImportError error = NotListedByPod("other");
+  EXPECT_EQ(ToStatus("other", error).code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_THAT(error.message(), ::testing::HasSubstr("\"other\""));
+  EXPECT_THAT(error.message(), ::testing::HasSubstr(kImportNameKey));
+}
+
+TEST(NotListedByPodTest, RepeatsNoMoreThanAName) {
+  EXPECT_LT(NotListedByPod(std::string(1 << 20, 'x')).message().size(), 512);
+}
+
 TEST(ConfigVersionTest, FollowsServerCaNamespaceAndToken) {
   const RemoteConfig config = Parsed(Data());
   RemoteConfig other = config;

@@ -28,8 +28,8 @@ check "it names cluster, namespace and life" same \
 check "ListConfigs lists what the pod lists" same "$(field '[i["name"] for i in m["imports"]]' client good list)" "['lister']"
 import secretive
 check "an import that the pod does not list is refused" ends_with PERMISSION_DENIED good get secretive
-check "beside others, on a stream too" same "$(field '[(i["name"], "config" in i, i.get("error", {}).get("code")) for i in m["imports"]]' timeout 5 /usr/bin/python3 tests/integration/grpc_client.py \
-  "${addresses[0]}" "$work/ca.crt" "$work/good" watch secretive lister)" "[('lister', True, None), ('secretive', False, 'NOT_ALLOWED')]"
+check "beside others, on a stream too" same "$(field '[(i["name"], "config" in i, i.get("error", {}).get("reason")) for i in m["imports"]]' timeout 5 /usr/bin/python3 tests/integration/grpc_client.py \
+  "${addresses[0]}" "$work/ca.crt" "$work/good" watch secretive lister)" "[('lister', True, None), ('secretive', False, 'NotListedByPod')]"
 check "a name that is none is refused" ends_with INVALID_ARGUMENT good get ../lister
 k1 create namespace team-b >/dev/null
 until k1 -n team-b get serviceaccount default >/dev/null 2>&1; do sleep 0.1; done
