@@ -4,7 +4,6 @@ import sys
 import time
 
 import kubernetes
-
 import mcsa
 
 configuration, namespace = mcsa.service_account_import_config_and_namespace()
