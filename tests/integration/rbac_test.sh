@@ -1,41 +1,39 @@
 #!/bin/bash
 # kind: cluster
-# Each right that the broker's manifest grants is needed: with any one rule or verb taken away, something that it does
-# fails. And the API server grants it nothing in namespaces that it does not serve.
+# Each right that our manifests grant broker and webhook is needed: with any one verb on any one resource taken away,
+# something that they do fails, and the API server says that it was for the lack of that right. And it grants the broker
+# nothing in namespaces that it does not serve.
 set -uo pipefail
 . tests/integration/lib.sh
+. tests/integration/api_server.sh
+. tests/integration/webhook_lib.sh
 . tests/integration/grpc_lib.sh
 
-controller=system:serviceaccount:multicluster-service-account:service-account-import-controller
-connect_clusters
+own=multicluster-service-account
+webhook_seconds=0 # works awaits it by itself
+controller=system:serviceaccount:$own:service-account-import-controller
+trap 'kill "${watch_pids[@]}" 2>/dev/null; stop_webhook; stop_brokers; stop_helpers; rm -rf "$work"' EXIT
 
+# An API server that refuses watches that begin with a list, as those below Kubernetes 1.32: list is needed too.
+stop_api_server "$MCSA_CLUSTERS_DIR/cluster1"
+start_api_server "$MCSA_CLUSTERS_DIR/cluster1" --feature-gates=WatchList=false
+connect_clusters
+install_webhook
+k1 label --overwrite namespace default $prefix.sidecar- >/dev/null
 pod app default --import=lister
 token good app
 import lister
 
-# A whole life of an import of the predecessor, seen from outside. Fails, and says where, if any part of it does.
-works() {
-  local name=probe-$((runs += 1)) uid secret
-  import "$name"
-  uid=$(k1 get sai "$name" -o jsonpath='{.metadata.uid}')
-  k1 create -f - >/dev/null <<YAML
-{apiVersion: v1, kind: Secret, metadata: {name: $name-old, labels: {multicluster.admiralty.io/service-account-import.name: $name},
- ownerReferences: [{apiVersion: multicluster.admiralty.io/v1alpha1, kind: ServiceAccountImport, name: $name, uid: $uid}]}}
-YAML
-  k1 patch sai "$name" --subresource=status --type=merge -p "{\"status\":{\"secrets\":[{\"name\":\"$name-old\"}]}}" >/dev/null
-  k1 -n multicluster-service-account delete lease service-account-import-controller --ignore-not-found >/dev/null
-  k1 delete configmap multicluster-service-account-ca --ignore-not-found >/dev/null
-  addresses=()
-  start_grpc_broker
-  local ok=0
-  soon has_reason "$name" TokenIssued && secret=$(secret_of "$name") && soon k1 get secret "$secret" &&
-    soon refused k1 get secret "$name-old" && soon has_event "$name" TokenIssued &&
-    k1 delete secret "$secret" >/dev/null && soon k1 get secret "$secret" &&
-    k1 delete saip namespace-sameness >/dev/null && soon lacks_token "$secret" &&
-    soon has_ca && k1 delete configmap multicluster-service-account-ca >/dev/null && soon has_ca && soon ends_with FAILED_PRECONDITION good get lister || ok=1
-  k1 apply -f k8s/manifests/samples/policy.yaml >/dev/null
-  stop_brokers
-  return $ok
+webhook_ns="k1 -n multicluster-service-account-webhook"
+webhook_ca=service-account-import-admission-controller-cert
+# ca_bundle remove; ca_bundle test, whether the webhook's configuration has one.
+ca_bundle() {
+  if [[ $1 == remove ]]; then
+    k1 patch mutatingwebhookconfiguration service-account-import-admission-controller --type=json \
+      -p '[{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]'
+  else
+    [[ -n $(k1 get mutatingwebhookconfiguration service-account-import-admission-controller -o jsonpath='{.webhooks[0].clientConfig.caBundle}') ]]
+  fi
 }
 soon() {
   local end=$((SECONDS + 5))
@@ -44,29 +42,119 @@ soon() {
 has_ca() { k1 get configmap multicluster-service-account-ca -o jsonpath='{.data.ca\.crt}' >"$work/ca.crt" && [[ -s $work/ca.crt ]]; }
 has_event() { [[ $(k1 get events.events.k8s.io --field-selector=reason="$2" -o jsonpath="{.items[?(@.regarding.name==\"$1\")].reason}") ]]; }
 lacks_token() { [[ -z $(k1 get secret "$1" -o jsonpath='{.data.token}') ]]; }
-runs=0
 
-check "with the rights of the manifest all works" works
+# A whole life of an import of the predecessor and of a pod that wants it, seen from outside. Fails, and says where, if any
+# part of it does.
+works() {
+  local name=probe-${EPOCHREALTIME/./} uid secret # not counted: checks run in subshells
+  import "$name"
+  uid=$(k1 get sai "$name" -o jsonpath='{.metadata.uid}')
+  k1 create -f - >/dev/null <<YAML
+{apiVersion: v1, kind: Secret, metadata: {name: $name-old, labels: {multicluster.admiralty.io/service-account-import.name: $name},
+ ownerReferences: [{apiVersion: multicluster.admiralty.io/v1alpha1, kind: ServiceAccountImport, name: $name, uid: $uid}]}}
+YAML
+  k1 patch sai "$name" --subresource=status --type=merge -p "{\"status\":{\"secrets\":[{\"name\":\"$name-old\"}]}}" >/dev/null
+  k1 -n $own delete lease service-account-import-controller --ignore-not-found >/dev/null
+  k1 -n $own delete secret service-account-import-controller-ca --ignore-not-found >/dev/null
+  $webhook_ns delete secret $webhook_ca --ignore-not-found >/dev/null
+  k1 delete configmap multicluster-service-account-ca --ignore-not-found >/dev/null
+  addresses=()
+  : >"$work/webhook.log"
+  start_grpc_broker
+  live "$name"
+  local ok=$?
+  k1 apply -f k8s/manifests/samples/policy.yaml >/dev/null
+  stop_webhook
+  stop_brokers
+  return $ok
+}
+live() {
+  local name=$1
+  soon has_reason "$name" TokenIssued && secret=$(secret_of "$name") && soon k1 get secret "$secret" &&
+    soon refused k1 get secret "$name-old" && soon has_event "$name" TokenIssued &&
+    webhook_admits "$name" &&
+    $webhook_ns delete secret $webhook_ca >/dev/null && soon $webhook_ns get secret $webhook_ca &&
+    ca_bundle remove >/dev/null && soon ca_bundle test &&
+    k1 delete secret "$secret" >/dev/null && soon k1 get secret "$secret" &&
+    k1 delete saip namespace-sameness >/dev/null && soon lacks_token "$secret" &&
+    soon has_ca && k1 delete configmap multicluster-service-account-ca >/dev/null && soon has_ca &&
+    soon ends_with FAILED_PRECONDITION good get lister && leads_on
+}
+webhook_admits() {
+  start_webhook
+  soon webhook_is_ready && soon says "/serviceaccountimports/$1" annotated_pod "$1"
+}
+annotated_pod() {
+  k1 create --dry-run=server -o json -f - <<JSON
+{"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "pod-", "annotations": {$(asks "$1")}},
+ "spec": {"containers": [{"name": "app", "image": "i"}]}}
+JSON
+}
+renewed_at() { k1 -n $own get lease service-account-import-controller -o jsonpath='{.spec.renewTime}'; }
+leads_on() { soon differs "$(renewed_at)" renewed_at; }
 
-# Every (role, rule, verb), one at a time; but list of what is only watched, which only API servers before 1.32 ask for, and
-# get of pods, which is for one that calls before the watch shows it.
-mapfile -t rules < <(k1 get clusterrole service-account-import-controller service-account-import-controller-secrets -o json |
-  python3 -c '
+# forbidden FROM_LINE VERB RESOURCE: whether the API server has refused that to us since. An apply that has to create is
+# refused as a patch, with a message; the audit log knows no leases and events, but our own logs do.
+audit=$MCSA_CLUSTERS_DIR/cluster1/audit.log
+forbidden() {
+  tail -n "+$1" "$audit" | python3 -c '
 import json, sys
+verb, resource = sys.argv[1:]
+def is_it(event):
+    object, status = event.get("objectRef", {}), event.get("responseStatus", {})
+    if ":service-account-import-" not in event["user"]["username"] or status.get("code") != 403:
+        return False
+    asked = "/".join(filter(None, [object.get("resource"), object.get("subresource")]))
+    return (event["verb"], asked) == (verb, resource) or f"cannot {verb} resource \"{resource}\"" in status.get("message", "")
+sys.exit(not any([is_it(json.loads(line)) for line in sys.stdin if line.endswith("\n")]))' "$2" "$3" ||
+    grep -qE "cannot $2 resource .{0,3}$3" "$work/broker-0.log" "$work/webhook.log"
+}
+# needed VERB RESOURCE. Tried once more if it failed for something else: a busy machine misses a deadline.
+needed() {
+  local from
+  for _ in 1 2; do
+    from=$(($(wc -l <"$audit") + 1))
+    if works; then
+      echo "all works without it"
+      return 1
+    fi
+    soon forbidden "$from" "$1" "$2" && return 0
+  done
+  return 1
+}
+
+check "with the rights of the manifests all works" works
+
+# Prints one line for each right, and writes to $work/without-<n>.json its role without that right. Left out is get of what is
+# watched: it is for calls that come before the watch shows the object.
+k1 get roles,clusterroles -A -o json | python3 -c '
+import copy, json, sys
+left_out = {("get", "pods"), ("get", "namespaces"), ("get", "serviceaccountimports")}
+n = 0
 for role in json.load(sys.stdin)["items"]:
+    if not role["metadata"]["name"].startswith("service-account-import-"):
+        continue
+    role["metadata"] = {key: role["metadata"][key] for key in ("name", "namespace") if key in role["metadata"]}
     for i, rule in enumerate(role["rules"]):
-        for j, verb in enumerate(rule["verbs"]):
-            if (verb != "list" or rule["resources"] == ["secrets"]) and (verb, rule["resources"]) != ("get", ["pods"]):
-                print(role["metadata"]["name"], i, j, verb, ",".join(rule["resources"]))')
-check "there are rules to try" test "${#rules[@]}" -ge 10
-for rule in "${rules[@]}"; do
-  read -r role i j verb resources <<<"$rule"
-  k1 get clusterrole "$role" -o json >"$work/role"
-  k1 patch clusterrole "$role" --type=json -p "[{\"op\":\"remove\",\"path\":\"/rules/$i/verbs/$j\"}]" >/dev/null 2>&1 ||
-    k1 patch clusterrole "$role" --type=json -p "[{\"op\":\"remove\",\"path\":\"/rules/$i\"}]" >/dev/null
-  check "without $verb on $resources it fails" refused works
-  k1 apply -f "$work/role" --server-side --force-conflicts >/dev/null 2>&1 || k1 replace -f "$work/role" --force >/dev/null
-done
+        for resource in rule["resources"]:
+            for verb in rule["verbs"]:
+                if (verb, resource) in left_out:
+                    continue
+                without = copy.deepcopy(role)
+                rest = [dict(rule, verbs=[v for v in rule["verbs"] if v != verb], resources=[resource]),
+                        dict(rule, resources=[r for r in rule["resources"] if r != resource])]
+                without["rules"][i:i + 1] = [r for r in rest if r["verbs"] and r["resources"]]
+                json.dump(without, open(f"{sys.argv[1]}/without-{n}.json", "w"))
+                json.dump(role, open(f"{sys.argv[1]}/with-{n}.json", "w"))
+                print(n, role["metadata"].get("namespace", "-"), role["metadata"]["name"], verb, resource)
+                n += 1' "$work" >"$work/rights"
+check "there are rights to try, of broker and webhook" test "$(awk '{ print $3 }' "$work/rights" | sort -u | wc -l)" -ge 4
+while read -r n namespace role verb resource <&3; do
+  k1 replace -f "$work/without-$n.json" >/dev/null
+  check "without $verb on $resource of $role ($namespace) something fails" needed "$verb" "$resource"
+  k1 replace -f "$work/with-$n.json" >/dev/null
+done 3<"$work/rights"
+check "with all of them back all works again" works
 
 for verb in get list create delete; do
   check "no $verb of Secrets in another namespace" refused k1 auth can-i "$verb" secrets -n kube-system --as="$controller" -q

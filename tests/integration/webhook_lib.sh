@@ -19,12 +19,12 @@ install_webhook() {
   kubectl --kubeconfig "$work/webhook.kubeconfig" config set-context --current --user=webhook >/dev/null
 }
 
-# start_webhook [FLAG...]; waits until it is ready, for 30 s at most.
+# start_webhook [FLAG...]; waits until it is ready, for 30 s or $webhook_seconds at most.
 start_webhook() {
   mcsa-webhook --kubeconfig="$work/webhook.kubeconfig" --address=127.0.0.1:$webhook_port --metrics-address=127.0.0.1:$metrics_port \
     --name=127.0.0.1 --drain-seconds=0 --sidecar-image=sidecar:test "$@" >/dev/null 2>>"$work/webhook.log" &
   webhook_pid=$!
-  local end=$((SECONDS + 30))
+  local end=$((SECONDS + ${webhook_seconds-30}))
   until webhook_is_ready || ((SECONDS >= end)); do sleep 0.1; done
 }
 webhook_is_ready() { curl -sf -o /dev/null http://127.0.0.1:$metrics_port/readyz; }
