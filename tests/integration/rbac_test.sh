@@ -118,6 +118,7 @@ needed() {
       echo "all works without it"
       return 1
     fi
+    [[ $2 == @(events|leases) ]] && return 0 # the clusters' audit logs leave these out
     soon forbidden "$from" "$1" "$2" && return 0
   done
   return 1
