@@ -1,7 +1,7 @@
 """Builds images of the examples in Go, Python, Node.js and shell from what is installed here, not pulled from anywhere.
 
   example_images.py FOLDER [EXAMPLE...]     writes FOLDER/<example>.tar, OCI archives for `tools/clusters load`, of all
-                                            examples if none is named; node only with npm
+                                            examples if none is named
 
 An interpreter goes in with its library and the shared objects that it needs, at the paths that they have here.
 """
@@ -94,10 +94,8 @@ def python(out: Path) -> None:
 
 
 def node(out: Path) -> None:
-    if not shutil.which("npm"):
-        return
     packages = Path(run(ROOT / "tools/node_packages", ROOT / "examples/node").strip())
-    program = Path(shutil.which("node")).resolve()
+    program = Path(run(ROOT / "tools/python", "node", "-p", "process.execPath").strip())
     files = {"/bin/node": program} | tree(packages, "/app/node_modules") | shared_objects([program])
     files |= {f"/app/{name}": ROOT / "examples/node" / name for name in ("main.js", "package.json")}
     image(out, "node", "/bin/node", files)

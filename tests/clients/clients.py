@@ -92,13 +92,17 @@ def python_clients() -> list[Client]:
     return clients
 
 
+def node_program() -> str:
+    return run(ROOT / "tools/python", "node", "-p", "process.execPath").strip()
+
+
 def node_client() -> list[Client]:
     packages = Path(run(ROOT / "tools/node_packages", ROOT / "examples/node").strip())
     # A program finds its packages above itself only.
     program = packages.parent / "client-matrix.mjs"
     shutil.copy(ROOT / "tests/clients/node/main.mjs", program)
     version = json.loads((packages / "@kubernetes/client-node/package.json").read_text())["version"]
-    return [Client("@kubernetes/client-node", version, [shutil.which("node"), str(program)])]
+    return [Client("@kubernetes/client-node", version, [node_program(), str(program)])]
 
 
 def java_client() -> list[Client]:

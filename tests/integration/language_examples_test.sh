@@ -13,10 +13,9 @@ mkdir "$work/images"
 check "the examples' images are built" python3 tests/example_images.py "$work/images"
 check "and loaded" tools/clusters load "$work"/images/*.tar
 for example in go python node shell; do
-  [[ -e $work/images/$example.tar ]] || { echo "SKIP $example: npm is not installed"; continue; }
   check "$example: import and Job are made" k1 apply -f "examples/$example/job.yaml"
 done
 for example in go python node shell; do
-  [[ ! -e $work/images/$example.tar ]] || eventually "$example: prints the pod of the other cluster" 90 prints "$example"
+  eventually "$example: prints the pod of the other cluster" 90 prints "$example"
 done
 check "no log holds a token" lacks eyJ k1 logs -l batch.kubernetes.io/job-name --tail=-1
