@@ -82,14 +82,21 @@ absl::StatusOr<WatchEvent> ParseWatchEvent(std::string_view line) {
   }
   const std::optional<WatchEventType> known = ParseEventType(type);
   if (!known) return absl::InvalidArgumentError("a watch event has an unknown type");
-  return WatchEvent{*known, std::move(json->get_object()["object"])};
+  return WatchEvent{*known, std::move(json->get_object()["object"]), line.size()};
 }
 
 }  // namespace
 
-absl::StatusOr<Json> Client::SendJson(HttpRequest request) const {
+absl::Status CheckListSize(const Resource& resource, size_t items, size_t bytes) {
+  if (items <= kMaxListItems && bytes <= kMaxListBytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat("there are more than ", kMaxListItems, " ", resource.plural,
+                                                   " or than ", kMaxListBytes >> 20, " MiB of them"));
+}
+
+absl::StatusOr<Json> Client::SendJson(HttpRequest request, size_t* bytes) const {
   absl::StatusOr<HttpResponse> response = transport_.Send(request);
   if (!response.ok()) return response.status();
+  if (bytes != nullptr) *bytes += response->body.Reveal().size();
   if (response->status >= 400) return StatusFromHttp(response->status, response->body.Reveal());
   if (response->status >= 300) {
     return absl::UnavailableError(
@@ -113,15 +120,20 @@ absl::StatusOr<ObjectList> Client::List(const Resource& resource, const std::str
   ObjectList list;
   std::string page_token;
   bool began_anew = false;
-  while (true) {
+  size_t bytes = 0;
+  for (size_t pages = 0;; ++pages) {
+    if (absl::Status status = CheckListSize(resource, std::max(list.items.size(), pages), bytes); !status.ok())
+      return status;
     absl::StatusOr<Json> page =
         SendJson({.method = "GET",
                   .path = page_token.empty() ? path : absl::StrCat(path, "&continue=", Escape(page_token)),
-                  .accept = Accept(options.metadata_only, /*list=*/true)});
+                  .accept = Accept(options.metadata_only, /*list=*/true)},
+                 &bytes);
     if (absl::IsOutOfRange(page.status()) && !page_token.empty() && !began_anew) {
       began_anew = true;
       page_token.clear();
       list.items.clear();
+      bytes = 0;
       continue;
     }
     if (!page.ok()) return page.status();
@@ -129,9 +141,6 @@ absl::StatusOr<ObjectList> Client::List(const Resource& resource, const std::str
     page_token = StringAt(*page, {"metadata", "continue"});
     if (Json* items = page->get_object().if_contains("items"); items != nullptr && items->is_array()) {
       for (Json& item : items->get_array()) list.items.push_back(std::move(item));
-    }
-    if (list.items.size() > kMaxListItems) {
-      return absl::ResourceExhaustedError(absl::StrCat("there are more than ", kMaxListItems, " ", resource.plural));
     }
     if (page_token.empty()) return list;
   }

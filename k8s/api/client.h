@@ -61,6 +61,7 @@ enum class WatchEventType { kAdded, kModified, kDeleted, kBookmark };
 struct WatchEvent {
   WatchEventType type;
   Json object;
+  size_t bytes = 0;  // as it came
 };
 
 // The Kubernetes API of one cluster. Neither caches nor retries (ReadModifyWrite excepted): callers have their
@@ -75,7 +76,8 @@ class Client {
 
   absl::StatusOr<Json> Get(const Resource& resource, const ObjectKey& key, bool metadata_only = false) const;
 
-  // All pages. A page token that expires midway is met by beginning anew once. At most `kMaxListItems`.
+  // All pages. A page token that expires midway is met by beginning anew once. RESOURCE_EXHAUSTED
+  // beyond kMaxListItems (an empty page counts as one) or kMaxListBytes.
   absl::StatusOr<ObjectList> List(const Resource& resource, const std::string& namespace_name,
                                   const ListOptions& options = {}) const;
 
@@ -120,13 +122,18 @@ class Client {
   HttpTransport& transport() const { return transport_; }
 
  private:
-  absl::StatusOr<Json> SendJson(HttpRequest request) const;
+  // With `bytes`, adds to it the size of the answer.
+  absl::StatusOr<Json> SendJson(HttpRequest request, size_t* bytes = nullptr) const;
 
   HttpTransport& transport_;
 };
 
 // More objects of one kind than this are an error of the cluster, not something to read into memory.
 inline constexpr size_t kMaxListItems = 200'000;
+inline constexpr size_t kMaxListBytes = 256 << 20;
+
+// RESOURCE_EXHAUSTED if a list is beyond those.
+absl::Status CheckListSize(const Resource& resource, size_t items, size_t bytes);
 
 }  // namespace k8s
 

@@ -56,6 +56,21 @@ TEST_F(ClientTest, BeginsAListAnewOnceWhenItsPageTokenExpires) {
   EXPECT_EQ(list->items.size(), 3);
 }
 
+TEST_F(ClientTest, AListWithoutEndEndsAtItsBounds) {
+  std::string page;
+  transport_.Respond("GET /api/v1/secrets", [&page](const HttpRequest&) {
+    HttpResponse response;
+    response.status = 200;
+    response.body = SecretString(page);
+    return response;
+  });
+  const std::string without_end = R"({"metadata": {"continue": "more"}, "items": [)";
+  for (const std::string& items : {std::string(), '"' + std::string(16 << 20, 'x') + '"'}) {
+    page = without_end + items + "]}";
+    EXPECT_TRUE(absl::IsResourceExhausted(client_.List(kSecrets, "").status())) << items.size();
+  }
+}
+
 TEST_F(ClientTest, RefusesAnAnswerThatIsNoObject) {
   for (const char* body : {"[]", "null", "1", "\"text\""}) {
     transport_.Respond("GET /api/v1/secrets", [body](const HttpRequest&) {

@@ -109,7 +109,8 @@ absl::Status Reflector::ListAndWatch() {
 
 absl::Status Reflector::ListByWatch() {
   bool initial = true;
-  bool too_many = false;
+  size_t bytes = 0;
+  absl::Status fits;
   std::map<ObjectKey, Json> items;
   const absl::Status status = client_.Watch(resource_, namespace_name_, {.list = options_, .send_initial_events = true},
                                             AtomicCanceller(stopping_), [&](WatchEvent event) {
@@ -128,12 +129,11 @@ absl::Status Reflector::ListByWatch() {
                                                 items.erase(KeyOf(event.object));
                                               } else {
                                                 items.insert_or_assign(KeyOf(event.object), std::move(event.object));
-                                                too_many = items.size() > kMaxListItems;
+                                                fits = CheckListSize(resource_, items.size(), bytes += event.bytes);
                                               }
-                                              return !stopping_ && !too_many;
+                                              return !stopping_ && fits.ok();
                                             });
-  if (!too_many) return status;
-  return absl::ResourceExhaustedError(absl::StrCat("there are more than ", kMaxListItems, " ", resource_.plural));
+  return fits.ok() ? status : fits;
 }
 
 absl::Status Reflector::ListByPages() {

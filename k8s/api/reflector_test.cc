@@ -113,6 +113,21 @@ TEST_F(ReflectorTest, ListsByPagesWhenTheListAsEventsEndsWithoutItsMark) {
   EXPECT_TRUE(reflector_->WaitForSync(absl::Seconds(10)));
 }
 
+TEST_F(ReflectorTest, AListAsEventsThatIsTooLargeIsLeft) {
+  transport_.Respond(kWatchList, [](const HttpRequest&) {
+    const std::string event = R"({"type": "ADDED", "object": {"metadata": {"name": "a"}, "padding": ")" +
+                              std::string(3 << 20, 'x') + "\"}}\n";
+    std::string body;
+    while (body.size() <= kMaxListBytes) body += event;
+    HttpResponse response;
+    response.status = 200;
+    response.body = SecretString(body);
+    return response;
+  });
+  Start();
+  EXPECT_TRUE(WaitFor([&] { return absl::IsResourceExhausted(state_); }));
+}
+
 TEST_F(ReflectorTest, GoesOnFromTheLastBookmarkWithoutListing) {
   Start();
   ASSERT_TRUE(reflector_->WaitForSync(absl::Seconds(10)));
