@@ -187,6 +187,13 @@ Plan PlanImport(const Observed& observed) {
   const std::string account = AccountText(spec);
   const bool stores = spec.delivery == k8s::Delivery::kSecret || observed.is_source_credential;
   if (stores && !observed.secret_access.ok()) return PlanAfterSecretError(observed, observed.secret_access);
+  if (!observed.older_source.empty()) {
+    Plan plan = StartPlan(observed);
+    SetReady(plan, observed, false, "DuplicateSource",
+             absl::StrCat("Import ", observed.older_source, " registers cluster ", spec.cluster_name,
+                          " already; delete one of the two"));
+    return plan;
+  }
 
   if (observed.secret) {
     const bool ours = std::any_of(observed.secret->meta.owners.begin(), observed.secret->meta.owners.end(),

@@ -49,6 +49,7 @@ struct Observed {
   k8s::ServiceAccountImport import;
   bool on_demand = false;             // delivery Broker: `secret` is what this replica holds for its subscribers
   bool is_source_credential = false;  // the broker's own credential for a source: needs no policy, lives 30 days
+  std::string older_source;           // of such a one: the older one that registers the same cluster
   k8s::PolicyDecision policy;
   SourceView source;
   AccountView account;

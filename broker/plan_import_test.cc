@@ -164,6 +164,16 @@ TEST(PlanImportTest, TheBrokersOwnCredentialNeedsNoPolicyAndLives30Days) {
   EXPECT_EQ(plan.lifetime, absl::Hours(30 * 24));
 }
 
+TEST(PlanImportTest, OfTwoCredentialsForOneSourceTheNewerWaitsAndKeepsItsToken) {
+  Observed observed = ReadyImport();
+  observed.is_source_credential = true;
+  observed.older_source = "the-other";
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(plan.action, Plan::Action::kNone);
+  EXPECT_EQ(Ready(plan).reason, "DuplicateSource");
+  EXPECT_THAT(Ready(plan).message, HasSubstr("the-other"));
+}
+
 TEST(PlanImportTest, ADeletedAccountRevokes) {
   Observed observed = ReadyImport();
   observed.account = {.state = AccountView::State::kAbsent};

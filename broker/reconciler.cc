@@ -134,7 +134,13 @@ absl::Status Reconciler::GatherHeld(Observed& observed, const std::optional<Writ
       GatherSecret(observed, written);
   }
   if (!observed.secret_access.ok() && !absl::IsPermissionDenied(observed.secret_access)) return observed.secret_access;
-  if (observed.is_source_credential) RegisterSource(observed, SourceCredential(observed));
+  if (!observed.is_source_credential) return absl::OkStatus();
+  const auto source = SourceImport(observed.import.spec.cluster_name);
+  if (source != nullptr && source->meta.name != observed.import.meta.name) {
+    observed.older_source = source->meta.name;
+  } else {
+    RegisterSource(observed, SourceCredential(observed));
+  }
   return absl::OkStatus();
 }
 
@@ -154,14 +160,25 @@ void Reconciler::GatherPolicy(Observed& observed) const {
       import, own_namespace ? own_namespace->labels : std::map<std::string, std::string>(), older, policies);
 }
 
+// The import that registers the cluster. Of several it is the oldest: with two credentials in turn a source would be
+// connected anew for ever.
+std::shared_ptr<const k8s::ServiceAccountImport> Reconciler::SourceImport(const std::string& cluster) const {
+  std::shared_ptr<const k8s::ServiceAccountImport> oldest;
+  for (const auto& import : deps_.imports.List(deps_.own_namespace)) {
+    if (!IsSourceCredential(*import, deps_.own_namespace, deps_.source_imports) || import->meta.being_deleted ||
+        import->spec.cluster_name != cluster)
+      continue;
+    if (oldest == nullptr ||
+        std::pair(import->meta.created_at, import->meta.name) < std::pair(oldest->meta.created_at, oldest->meta.name))
+      oldest = import;
+  }
+  return oldest;
+}
+
 // A replica that just began to lead meets imports before the one that registers their source.
 bool Reconciler::AwaitsSource(const k8s::ServiceAccountImport& import) const {
-  if (!absl::IsNotFound(deps_.sources.Find(import.spec.cluster_name).status())) return false;
-  const auto others = deps_.imports.List(deps_.own_namespace);
-  return std::any_of(others.begin(), others.end(), [&](const auto& other) {
-    return IsSourceCredential(*other, deps_.own_namespace, deps_.source_imports) && !other->meta.being_deleted &&
-           other->spec.cluster_name == import.spec.cluster_name;
-  });
+  const std::string& cluster = import.spec.cluster_name;
+  return absl::IsNotFound(deps_.sources.Find(cluster).status()) && SourceImport(cluster) != nullptr;
 }
 
 void Reconciler::GatherSecret(Observed& observed, const std::optional<Written>& written) {

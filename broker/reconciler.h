@@ -85,6 +85,7 @@ class Reconciler {
 
   Requeue FollowSource(const k8s::ServiceAccountImport& import);
   absl::StatusOr<Observed> Gather(const k8s::ServiceAccountImport& import);
+  std::shared_ptr<const k8s::ServiceAccountImport> SourceImport(const std::string& cluster) const;
   bool AwaitsSource(const k8s::ServiceAccountImport& import) const;
   void GatherSecret(Observed& observed, const std::optional<Written>& written);
   absl::Status GatherHeld(Observed& observed, const std::optional<Written>& written);

@@ -115,6 +115,27 @@ check "imports that have their token keep it" has_reason third TokenIssued
 check "bootstrap repairs it" bootstrap3
 eventually "the import that waited is ready" 10 has_reason hostile-program TokenIssued
 
+# --- registered twice: the older one serves on, and is followed by the newer one when it goes
+own=multicluster-service-account
+k1 -n $own create -f - >/dev/null <<YAML
+apiVersion: multicluster.admiralty.io/v1alpha1
+kind: ServiceAccountImport
+metadata: {name: twin, namespace: $own, labels: {multicluster.admiralty.io/source-cluster: "true"}}
+spec: {clusterName: cluster3, namespace: $own, name: cluster1}
+YAML
+eventually "a second registration is told of the first" 10 has_reason twin DuplicateSource $own
+import3 twice
+eventually "the first serves on" 10 has_reason twice TokenIssued
+first=$(k1 -n $own get secret "$own_secret" -o json | jq '{apiVersion, kind, data, metadata: {name: "twin", namespace: .metadata.namespace}}')
+k1 create -f - <<<"$first" >/dev/null
+k1 -n $own delete sai cluster3 >/dev/null
+import3 succeeded
+eventually "when the first goes, the second follows" 15 has_reason succeeded TokenIssued
+eventually "and renews itself" 10 has_reason twin TokenIssued $own
+k1 -n $own delete sai twin >/dev/null
+k1 -n $own delete secret twin >/dev/null
+check "bootstrap registers it again" bootstrap3
+
 # --- removed
 check "unbootstrap" kubemcsa unbootstrap cluster1 cluster3
 import3 orphan
