@@ -27,6 +27,7 @@ using k8s::ServerRequest;
 using k8s::ServerResponse;
 
 constexpr absl::Duration kSyncTimeout = absl::Minutes(2);
+constexpr absl::Duration kSyncSlice = absl::Milliseconds(200);  // so that a stop is heard meanwhile
 
 int Fail(const absl::Status& status) {
   Log(LogLevel::kError, "mcsa-webhook cannot start", {{"error", std::string(status.message())}});
@@ -133,7 +134,10 @@ int main(int argc, char** argv) {
        {"target", access->server},
        {"port", std::to_string((*server)->port())},
        {"metricsPort", *endpoints ? std::to_string((*endpoints)->port()) : ""}});
-  if (!imports->WaitForSync(kSyncTimeout) || !namespaces->WaitForSync(kSyncTimeout)) {
+  const absl::Time sync_end = absl::Now() + kSyncTimeout;
+  while (!(imports->WaitForSync(kSyncSlice) && namespaces->WaitForSync(kSyncSlice))) {
+    if (k8s::IsStopSignalPending()) return 0;
+    if (absl::Now() < sync_end) continue;
     return Fail(absl::UnavailableError("imports and namespaces could not be listed; the log says why"));
   }
   serving = true;

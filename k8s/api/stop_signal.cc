@@ -28,6 +28,12 @@ void AwaitStopSignal() {
   sigwait(&signals, &signal_number);
 }
 
+bool IsStopSignalPending() {
+  sigset_t pending;
+  sigpending(&pending);
+  return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
+}
+
 int OpenStopSignals() {
   const sigset_t signals = StopSignals();
   return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);

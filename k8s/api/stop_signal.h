@@ -10,6 +10,9 @@ void BlockStopSignals();
 // Blocks until one of them comes.
 void AwaitStopSignal();
 
+// Whether one came already; AwaitStopSignal returns at once then.
+bool IsStopSignalPending();
+
 // The same for an event loop: a file descriptor that is readable once one of them came. The caller's to close.
 int OpenStopSignals();
 

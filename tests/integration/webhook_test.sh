@@ -164,6 +164,16 @@ eventually "an API server that shows theirs has its pods admitted" 20 sees a "$(
 stop_webhook
 start_webhook
 
+# --- told to stop before it began: its API server does not answer
+sed 's|server:.*|server: https://127.0.0.1:9|' "$work/webhook.kubeconfig" >"$work/nowhere.kubeconfig"
+mcsa-webhook --kubeconfig="$work/nowhere.kubeconfig" --address=127.0.0.1:0 --metrics-address=127.0.0.1:0 \
+  --name=127.0.0.1 --sidecar-image=sidecar:test 2>"$work/unstarted.log" &
+unstarted=$!
+eventually "a webhook waits for its API server" 10 grep -q "mcsa-webhook started" "$work/unstarted.log"
+kill $unstarted
+check "and ends within 2 s when it is told to" timeout 2 tail --pid=$unstarted -f /dev/null
+kill -KILL $unstarted 2>/dev/null
+
 # --- attacked, while 1,000 pods are created
 python3 tests/integration/attack_webhook.py $webhook_port "$work/attack" &
 attack=$!
