@@ -26,14 +26,14 @@ std::string Fingerprint(const k8s::ClusterAccess& access) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<Source>> Source::Open(const std::string& cluster, const k8s::ClusterAccess& access,
+absl::StatusOr<std::unique_ptr<Source>> Source::Open(const std::string& cluster, const k8s::ClusterAccess& access,
                                                      const k8s::Environment& environment, const k8s::Clock& clock,
                                                      const SourceHooks& hooks) {
   absl::StatusOr<std::string> ca_bundle = k8s::CaBundleOf(access);
   if (!ca_bundle.ok()) return ca_bundle.status();
   absl::StatusOr<k8s::ClusterConnection> connection = k8s::Connect(access, environment);
   if (!connection.ok()) return connection.status();
-  return std::shared_ptr<Source>(
+  return std::unique_ptr<Source>(
       new Source(cluster, access.server, *std::move(ca_bundle), *std::move(connection), clock, hooks));
 }
 
@@ -85,34 +85,47 @@ void SourceRegistry::Set(const std::string& cluster, const absl::StatusOr<k8s::C
     const auto existing = entries_.find(cluster);
     if (existing != entries_.end() && existing->second.fingerprint == entry.fingerprint) return;
   }
-  if (access.ok()) entry.source = Source::Open(cluster, *access, environment_, clock_, hooks_);
+  if (access.ok()) {
+    absl::StatusOr<std::unique_ptr<Source>> opened = Source::Open(cluster, *access, environment_, clock_, hooks_);
+    if (opened.ok()) {
+      entry.source = Own(*std::move(opened));
+    } else {
+      entry.source = opened.status();
+    }
+  }
   {
     std::lock_guard lock(mu_);
     std::swap(entries_.try_emplace(cluster, Entry{.source = absl::UnavailableError("")}).first->second, entry);
-    removed_.push_back(std::move(entry));
   }
-  wake_.notify_all();
   hooks_.on_state(cluster);
 }
 
 void SourceRegistry::Remove(const std::string& cluster) {
+  std::map<std::string, Entry>::node_type removed;  // let go of outside the lock
   {
     std::lock_guard lock(mu_);
-    const auto removed = entries_.find(cluster);
-    if (removed == entries_.end()) return;
-    removed_.push_back(std::move(removed->second));
-    entries_.erase(removed);
+    removed = entries_.extract(cluster);
   }
-  wake_.notify_all();
-  hooks_.on_state(cluster);
+  if (!removed.empty()) hooks_.on_state(cluster);
+}
+
+std::shared_ptr<Source> SourceRegistry::Own(std::unique_ptr<Source> source) {
+  std::lock_guard lock(mu_);
+  ++living_;
+  return {source.release(), [this](Source* last) {
+            std::lock_guard lock(mu_);
+            ending_.emplace_back(last);
+            wake_.notify_all();  // under the lock: without it, the registry may be gone by then
+          }};
 }
 
 void SourceRegistry::Reap() {
   std::unique_lock lock(mu_);
   while (true) {
-    wake_.wait(lock, [this] { return stopping_ || !removed_.empty(); });
-    if (removed_.empty()) return;
-    std::vector<Entry> ending = std::exchange(removed_, {});
+    wake_.wait(lock, [this] { return !ending_.empty() || (stopping_ && living_ == 0); });
+    if (ending_.empty()) return;
+    std::vector<std::unique_ptr<Source>> ending = std::exchange(ending_, {});
+    living_ -= ending.size();
     lock.unlock();
     ending.clear();
     lock.lock();
@@ -121,9 +134,9 @@ void SourceRegistry::Reap() {
 
 void SourceRegistry::Clear() {
   {
+    std::map<std::string, Entry> removed;  // let go of outside the lock
     std::lock_guard lock(mu_);
-    for (auto& [name, entry] : entries_) removed_.push_back(std::move(entry));
-    entries_.clear();
+    removed.swap(entries_);
     stopping_ = true;
   }
   wake_.notify_all();

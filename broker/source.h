@@ -34,7 +34,7 @@ struct SourceHooks {
 class Source {
  public:
   // Dials nothing yet. INVALID_ARGUMENT: the access is of no use.
-  static absl::StatusOr<std::shared_ptr<Source>> Open(const std::string& cluster, const k8s::ClusterAccess& access,
+  static absl::StatusOr<std::unique_ptr<Source>> Open(const std::string& cluster, const k8s::ClusterAccess& access,
                                                       const k8s::Environment& environment, const k8s::Clock& clock,
                                                       const SourceHooks& hooks);
 
@@ -75,7 +75,8 @@ class SourceRegistry {
   void Clear();
   ~SourceRegistry() { Clear(); }
 
-  // The source, or NOT_FOUND (not registered), or why it is of no use.
+  // The source, which whoever holds it last need not fear to let go of, even in a thread of that source: it ends in
+  // another. Or NOT_FOUND (not registered), or why it is of no use.
   absl::StatusOr<std::shared_ptr<Source>> Find(const std::string& cluster) const;
   std::vector<std::string> Names() const;
 
@@ -88,14 +89,16 @@ class SourceRegistry {
   const k8s::Environment environment_;
   const k8s::Clock& clock_;
   const SourceHooks hooks_;
+  std::shared_ptr<Source> Own(std::unique_ptr<Source> source);
   void Reap();
 
   mutable std::mutex mu_;
   std::condition_variable wake_;
   std::map<std::string, Entry> entries_;  // guarded by mu_
-  // Ended in a thread of their own: a source that hangs must not hold up who removes it, which may be a watch.
-  std::vector<Entry> removed_;  // guarded by mu_
-  bool stopping_ = false;       // guarded by mu_
+  // Ended in a thread of their own: a source that hangs must not hold up who lets go of it, which may be its own watch.
+  std::vector<std::unique_ptr<Source>> ending_;  // guarded by mu_
+  size_t living_ = 0;                            // sources that reaper_ has still to end; guarded by mu_
+  bool stopping_ = false;                        // guarded by mu_
   std::thread reaper_;
 };
 
