@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 cd "$(dirname "$0")/../.." || exit
 bazel build --config=release //sidecar:mcsa-sidecar //client/credential:mcsa-credential //sidecar/testing:fake-broker \
-  //examples/watch-client 2>&1 | grep -E '^ERROR|error:' >&2
+  //examples/cpp/watch-client 2>&1 | grep -E '^ERROR|error:' >&2
 bin=.bazel/bin
 export MCSA_SOCKET=$work/run/mcsa.sock MCSA_IMPORTS_DIRECTORY=$work/run/imports
 mkdir -p "$work"/{secrets,remote,run,credentials}
@@ -69,7 +69,7 @@ secret "$work/secrets" a "$second"
 eventually "a Secret that the kubelet updates is served at once" 1 shows a "$second"
 
 # --- An app with a watch sees none of what follows but new tokens.
-exec 7> >("$bin/examples/watch-client/watch-client" >"$work/app.out" 2>&1)
+exec 7> >("$bin/examples/cpp/watch-client/watch-client" >"$work/app.out" 2>&1)
 eventually "an app's watch opens" 5 grep -q "a: https://10.0.0.1:6443, namespace default" "$work/app.out"
 
 # --- kill -9: files stay, the socket is back.

@@ -1,5 +1,5 @@
-#ifndef EXAMPLES_LIST_PODS_H_
-#define EXAMPLES_LIST_PODS_H_
+#ifndef EXAMPLES_CPP_LIST_PODS_H_
+#define EXAMPLES_CPP_LIST_PODS_H_
 
 #include <absl/status/status.h>
 
@@ -16,4 +16,4 @@ absl::Status ListPods(const mcsa::RemoteConfig& config, std::ostream& out);
 
 }  // namespace examples
 
-#endif  // EXAMPLES_LIST_PODS_H_
+#endif  // EXAMPLES_CPP_LIST_PODS_H_

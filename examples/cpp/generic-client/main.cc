@@ -4,7 +4,7 @@
 #include <iostream>
 
 #include "client/cpp/configs.h"
-#include "examples/list_pods.h"
+#include "examples/cpp/list_pods.h"
 
 int main() {
   const absl::StatusOr<mcsa::RemoteConfig> config = mcsa::ConfigAndNamespace();

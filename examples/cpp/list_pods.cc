@@ -1,4 +1,4 @@
-#include "examples/list_pods.h"
+#include "examples/cpp/list_pods.h"
 
 #include <absl/strings/str_cat.h>
 

@@ -3,7 +3,7 @@
 #include <iostream>
 
 #include "client/cpp/configs.h"
-#include "examples/list_pods.h"
+#include "examples/cpp/list_pods.h"
 
 int main() {
   const mcsa::NamedConfigs imports = mcsa::AllServiceAccountImportConfigsAndNamespaces();
