@@ -8,7 +8,7 @@ set -uo pipefail
 
 connect
 mkdir "$work/images"
-check "images of kubectl and Python are built" python3 tests/example_images.py "$work/images" python shell
+check "images of kubectl and Python are built" examples/images.py "$work/images" python shell
 check "and loaded" tools/clusters load "$work"/images/*.tar
 # in_cluster NAME IMAGE ARGUMENTS
 in_cluster() {

@@ -1,11 +1,12 @@
+#!/usr/bin/env python3
 """Builds images of the examples in Go, Python, Node.js and shell from what is installed here, not pulled from anywhere.
 
-  example_images.py FOLDER [EXAMPLE...]     writes FOLDER/<example>.tar, OCI archives for `tools/clusters load`, of all
-                                            examples if none is named
+  examples/images.py FOLDER EXAMPLE...      writes FOLDER/<example>.tar, OCI archives under the names in job.yaml
 
 An interpreter goes in with its library and the shared objects that it needs, at the paths that they have here.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -38,6 +39,11 @@ def run(*command: object, **options: object) -> str:
     return subprocess.run([str(c) for c in command], check=True, stdout=subprocess.PIPE, text=True, **options).stdout
 
 
+def program(name: str) -> Path:
+    found = shutil.which(name) or sys.exit(f"examples/images.py: the image needs {name}, which is not on PATH")
+    return Path(found).resolve()
+
+
 def tree(source: Path, target: str) -> dict[str, Path]:
     """Return a file, or all files below a folder, by their path in the image."""
     if source.is_file():
@@ -55,7 +61,7 @@ def shared_objects(programs: Iterable[Path]) -> dict[str, Path]:
 
 def image(out: Path, name: str, entrypoint: str, files: dict[str, Path]) -> None:
     pairs = [f"{source}:{'755' if os.access(source, os.X_OK) else '644'}={path}" for path, source in files.items()]
-    name = f"multicluster-service-account/example-{name}:latest"
+    name = f"docker.io/multicluster-service-account/example-{name}:latest"  # what the kubelet takes job.yaml's for
     arguments = BUILD / f"{out.stem}.arguments"  # too many for a command line
     arguments.write_text("\n".join(pairs))
     options = ("--name", name, "--entrypoint", entrypoint, "--env", "PATH=/bin", "--level", 0)
@@ -63,18 +69,19 @@ def image(out: Path, name: str, entrypoint: str, files: dict[str, Path]) -> None
 
 
 def go(out: Path) -> None:
-    environment = os.environ | {"PATH": os.environ["PATH"] + ":/usr/local/go/bin", "CGO_ENABLED": "0"}
+    os.environ["PATH"] += ":/usr/local/go/bin"
+    environment = os.environ | {"CGO_ENABLED": "0"}
     flags = ("-trimpath", "-buildvcs=false", "-ldflags=-s -w")
-    run("go", "build", *flags, "-o", BUILD / "list-pods", ".", cwd=ROOT / "examples/go", env=environment)
+    run(program("go"), "build", *flags, "-o", BUILD / "list-pods", ".", cwd=ROOT / "examples/go", env=environment)
     roots = Path("/etc/ssl/certs/ca-certificates.crt")
     image(out, "go", "/list-pods", {"/list-pods": BUILD / "list-pods", str(roots): roots})
 
 
 def python(out: Path) -> None:
     describe = "import sys, sysconfig as s; print(sys._base_executable, s.get_path('stdlib'), s.get_path('purelib'))"
-    program, library, packages = map(Path, run(ROOT / "tools/python", "python", "-c", describe).split())
-    program = program.resolve()
-    files = {"/bin/python3": program}
+    python3, library, packages = map(Path, run(ROOT / "tools/python", "python", "-c", describe).split())
+    python3 = python3.resolve()
+    files = {"/bin/python3": python3}
     for entry in library.iterdir():
         if entry.name not in UNUSED and not entry.name.startswith("config-"):
             files |= tree(entry, str(entry))
@@ -84,33 +91,36 @@ def python(out: Path) -> None:
         files |= tree(entry, f"/app/packages/{entry.name}")
     files |= tree(ROOT / "client/python/src", "/app/packages")
     files["/app/main.py"] = ROOT / "examples/python/main.py"
-    files |= shared_objects([program, *(file for file in files.values() if ".so" in file.suffixes)])
+    files |= shared_objects([python3, *(file for file in files.values() if ".so" in file.suffixes)])
     # The interpreter finds its library by its own path, and our packages beside the program.
     start = BUILD / "python.pth"
     start.write_text("/app/packages\n")
     files[f"{library}/site-packages/app.pth"] = start
-    files[str(program)] = program
-    image(out, "python", str(program), files)
+    files[str(python3)] = python3
+    image(out, "python", str(python3), files)
 
 
 def node(out: Path) -> None:
     packages = Path(run(ROOT / "tools/node_packages", ROOT / "examples/node").strip())
-    program = Path(run(ROOT / "tools/python", "node", "-p", "process.execPath").strip())
-    files = {"/bin/node": program} | tree(packages, "/app/node_modules") | shared_objects([program])
+    node_program = Path(run(ROOT / "tools/python", "node", "-p", "process.execPath").strip())
+    files = {"/bin/node": node_program} | tree(packages, "/app/node_modules") | shared_objects([node_program])
     files |= {f"/app/{name}": ROOT / "examples/node" / name for name in ("main.js", "package.json")}
     image(out, "node", "/bin/node", files)
 
 
 def shell(out: Path) -> None:
     # The clusters' kubectl is static; so is busybox-static's.
-    busybox = Path(shutil.which("busybox"))
-    files = {f"/bin/{name}": busybox for name in ("sh", "sleep")}
-    files["/bin/kubectl"] = Path(shutil.which("kubectl"))
+    files = {f"/bin/{name}": program("busybox") for name in ("sh", "sleep")}
+    files["/bin/kubectl"] = program("kubectl")
     files["/app/list-pods.sh"] = ROOT / "examples/shell/list-pods.sh"
     image(out, "shell", "/bin/sh", files)
 
 
 BUILDERS = {"go": go, "python": python, "node": node, "shell": shell}
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("folder", type=Path)
+parser.add_argument("examples", nargs="+", choices=BUILDERS, metavar="EXAMPLE", help=", ".join(BUILDERS))
+arguments = parser.parse_args()
 BUILD.mkdir(parents=True, exist_ok=True)
-for name in sys.argv[2:] or BUILDERS:
-    BUILDERS[name](Path(sys.argv[1]) / f"{name}.tar")
+for name in arguments.examples:
+    BUILDERS[name](arguments.folder / f"{name}.tar")
