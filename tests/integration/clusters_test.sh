@@ -11,11 +11,16 @@ processes() { pgrep -fc "up -dir $work/others"; }
 
 check "exec without clusters says how to start them" says "tools/clusters up" tools/clusters exec -- true
 check "up leaves no descriptor of its caller open" held_open tools/clusters up --no-nodes only
+tools/clusters down
+mkfifo "$work/fifo"
+held_on_12() { timeout 60 cat <"$work/fifo" & tools/clusters up --no-nodes only 12>"$work/fifo"; wait $!; }
+check "nor one of a high number" held_on_12
 check "its process runs" test "$(processes)" = 1
 check "exec passes standard input and output" test "$(echo text | tools/clusters exec -- cat)" = text
 check "and the exit status" exits_with 7 tools/clusters exec -- bash -c 'exit 7'
 check "and the working directory" test "$(root=$PWD && cd / && "$root/tools/clusters" exec -- pwd)" = /
 check "kubectl has a context of the cluster" tools/clusters exec -- kubectl --context only get namespace default
+check "kubemcsa is on its PATH" tools/clusters exec -- bash -c '[[ $(command -v kubemcsa) == "$MCSA_CLUSTERS_DIR"/* ]] && kubemcsa version'
 check "a second up tells what runs" says "nodes: no" tools/clusters up --no-nodes only
 check "down" tools/clusters down
 check "leaves no process" test "$(processes)" = 0
