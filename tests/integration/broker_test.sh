@@ -5,13 +5,35 @@
 set -uo pipefail
 . tests/integration/lib.sh
 
+# schema_refuses WHY OBJECT SPEC
+schema_refuses() { fails_with 1 "$1" k1 patch $2 --type=merge --dry-run=server -p "{\"spec\":$3}"; }
+# audited ACTION TOKEN FILTER: whether one line of the audit logs is about that token of the import lister, and as in FILTER.
+audited() {
+  cat "$work"/broker-*.audit | jq -se --arg action "$1" --arg uid "$lister_uid" --arg token "$2" \
+    "map(select(.audit == \$action and .import == \"default/lister\" and .importUid == \$uid and .tokenId == \$token and ($3))) | length == 1"
+}
+keep_metrics() {
+  local n port
+  for n in "${!broker_pids[@]}"; do
+    port=$(sed -n 's/.*"metricsPort":"\([0-9]*\)".*/\1/p' "$work/broker-$n.log")
+    curl -sS "http://127.0.0.1:$port/metrics" >"$work/metrics-$n" || return
+  done
+}
+# Of all tokens that are in Secrets now, to be looked for in the end.
+keep_signatures() {
+  k1 get secret -A -o json | jq -r '.items[].data.token // empty | @base64d | split(".") | select(length == 3)[2]' >>"$work/signatures"
+}
+
 connect_clusters
-start_broker
-start_broker
+start_broker --metrics-address=127.0.0.1:0
+start_broker --metrics-address=127.0.0.1:0
 
 # --- import to Secret
 import lister
 eventually "an import becomes ready" 20 has_reason lister TokenIssued
+lister_uid=$(k1 get sai lister -o jsonpath='{.metadata.uid}')
+check "the audit log says whose token, and by which rule" audited TokenIssued "$(status_field lister tokenId)" \
+  '.rule == "namespace-sameness[0]" and .cluster == "cluster2" and .account == "default/pod-lister"'
 check "its Secret has the six keys" has_keys lister "ca.crt config config-inline namespace server token"
 check "exactly one Secret carries its label" test "$(k1 get secret -l multicluster.admiralty.io/service-account-import.name=lister -o name | wc -l)" = 1
 config_inline lister >"$work/inline"
@@ -20,9 +42,11 @@ check "and may nothing else" refused kubectl --kubeconfig "$work/inline" get sec
 eventually "the broker renewed its own credential for 30 days" 20 lives_longer cluster2 multicluster-service-account $((29 * 86400))
 
 # --- renewal
+keep_signatures
 before=$(status_field lister tokenId)
 check "renew replaces the token" kubemcsa renew lister --context cluster1 -n default
 check "with one of another id" test "$(status_field lister tokenId)" != "$before"
+keep_signatures
 
 # --- what users do to the Secret
 secret=$(secret_of lister)
@@ -67,21 +91,37 @@ check "the API refuses the broker Secrets there" refused kubectl --kubeconfig "$
 k1 -n team-a create rolebinding service-account-import-controller-secrets --clusterrole=service-account-import-controller-secrets \
   --serviceaccount=multicluster-service-account:service-account-import-controller >/dev/null
 eventually "its RoleBinding is noticed; then the policy counts" 60 has_reason lister NotAllowedByPolicy team-a
-check "the schema refuses a cluster_2" refused k1 patch sai lister --type=merge -p '{"spec":{"clusterName":"cluster_2"}}'
+for seconds in 600 86400; do
+  check "the schema takes $seconds s" k1 patch sai lister --type=merge --dry-run=server -p "{\"spec\":{\"expirationSeconds\":$seconds}}"
+done
+check "not 599 s" schema_refuses "greater than or equal to 600" "sai lister" '{"expirationSeconds":599}'
+check "nor 86401 s" schema_refuses "less than or equal to 86400" "sai lister" '{"expirationSeconds":86401}'
+check "nor a delivery of its own" schema_refuses 'Unsupported value: "Mail"' "sai lister" '{"delivery":"Mail"}'
+check "nor a cluster_2" schema_refuses 'clusterName: Invalid value: "cluster_2": must be a DNS-1123 subdomain' "sai lister" '{"clusterName":"cluster_2"}'
+check "nor a namespace A" schema_refuses 'namespace: Invalid value: "A": must be a DNS-1123 label' "sai lister" '{"namespace":"A"}'
+one_form="exactly one of sameNamespace and sourceNamespaces must be set"
+check "nor a policy's rule without source namespaces" schema_refuses "$one_form" "saip namespace-sameness" '{"rules":[{}]}'
+check "nor one with both forms of them" schema_refuses "$one_form" "saip namespace-sameness" \
+  '{"rules":[{"sameNamespace":true,"sourceNamespaces":["default"]}]}'
 long=$(printf 'a%.0s' {1..200}).b
 import "$long"
 eventually "a name of 202 characters with a dot is ready" 10 has_reason "$long" TokenIssued
 
 # --- revocation
+before=$(status_field lister tokenId)
 k1 delete saip namespace-sameness >/dev/null
 eventually "without a policy the credential goes" 10 has_keys lister "ca.crt namespace server"
 eventually "and the import says so" 5 is_revoked lister PolicyWithdrawn
+check "and the audit log which token went" audited TokenRevoked "$before" true
 k1 apply -f k8s/manifests/samples/policy.yaml >/dev/null
 eventually "with the policy it comes back" 10 has_reason lister TokenIssued
+keep_signatures
 config_inline lister >"$work/inline"
+check "and works" kubectl --kubeconfig "$work/inline" auth whoami
 k2 delete serviceaccount pod-lister >/dev/null
 eventually "without its account the credential goes" 10 has_keys lister "ca.crt namespace server"
-eventually "and the old token is refused" 15 refused kubectl --kubeconfig "$work/inline" auth whoami
+# The API server remembers a token that it found good for 10 s.
+eventually "and the old token is refused" 11 says Unauthorized kubectl --kubeconfig "$work/inline" auth whoami
 k2 create serviceaccount pod-lister >/dev/null
 eventually "a new account gets a new token" 10 has_reason lister TokenIssued
 k1 delete sai lister >/dev/null
@@ -102,6 +142,7 @@ eventually "a source removed at run time is unknown" 15 has_reason dead UnknownS
 
 # --- two replicas
 holder=$(k1 -n multicluster-service-account get lease service-account-import-controller -o jsonpath='{.spec.holderIdentity}')
+keep_metrics
 kill -9 "${holder##*_}"
 wait "${holder##*_}" 2>/dev/null
 import after-failover
@@ -109,12 +150,11 @@ eventually "after kill -9 of the leader the other takes over" 20 has_reason afte
 
 # --- no token anywhere it should not be
 k1 get sai,events -A -o json >"$work/objects"
-k1 get secret -A -o json | python3 -c '
-import base64, json, sys
-for s in json.load(sys.stdin)["items"]:
-    t = base64.b64decode(s.get("data", {}).get("token", "")).decode()
-    if t.count(".") == 2: print(t.split(".")[2])' >"$work/signatures"
-check "there are tokens to look for" test -s "$work/signatures"
-check "no log, audit line, event or status holds a token" refused grep -qFf "$work/signatures" "$work/objects" "$work"/broker-*.log "$work"/broker-*.audit
+keep_signatures
+check "there are tokens to look for, gone ones too" test "$(sort -u "$work/signatures" | wc -l)" -gt \
+  "$(k1 get secret -A -l app.kubernetes.io/managed-by=multicluster-service-account -o name | wc -l)"
+check "and metrics" grep -q '^mcsa_imports{' "$work/metrics-0"
+check "no log, audit line, metric, event or status holds a token" refused grep -qFf "$work/signatures" \
+  "$work/objects" "$work"/metrics-* "$work"/broker-*.log "$work"/broker-*.audit
 check "the broker's identity reads no Secret in cluster2" refused k2 auth can-i get secrets --all-namespaces \
   --as=system:serviceaccount:multicluster-service-account:cluster1 -q

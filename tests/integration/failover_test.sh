@@ -25,12 +25,10 @@ spec: {clusterName: cluster2, namespace: default, name: pod-lister}"
 }
 leader_pid() { k1 -n multicluster-service-account get lease service-account-import-controller -o jsonpath='{.spec.holderIdentity}' | sed 's/.*_//'; }
 is_led() { local pid; pid=$(leader_pid) && [[ -n $pid ]] && kill -0 "$pid"; }
-# Of each import its UID and of each Secret its owner's, with a token in it.
-wanted() { k1 get sai -o json | python3 -c 'import json,sys; print(*sorted(i["metadata"]["uid"] for i in json.load(sys.stdin)["items"]), sep="\n")'; }
-held() { k1 get secret -l app.kubernetes.io/managed-by=multicluster-service-account -o json | python3 -c '
-import json, sys
-print(*sorted(s["metadata"]["ownerReferences"][0]["uid"] for s in json.load(sys.stdin)["items"] if "token" in s["data"]), sep="\n")'; }
-same_sets() { diff <(wanted) <(held); }
+# The UIDs of all imports, and the owners of those Secrets that FILTER selects; there are no others in this namespace.
+wanted() { k1 get sai -o json | jq -r '.items[].metadata.uid' | sort; }
+owners() { k1 get secret -o json | jq -r ".items[] | select($1) | .metadata.ownerReferences[0].uid" | sort; }
+one_for_each() { diff <(wanted) <(owners "$1"); }
 all_renewed() { [[ $(k1 get sai -o jsonpath='{range .items[*]}{.status.renewRequestedAt}{"\n"}{end}' | sort -u) == "$1" ]]; }
 
 # An import that goes with each kill is made beforehand.
@@ -57,6 +55,7 @@ done
 echo "# $killed kills, $in_flight of them with a TokenRequest in flight" >&2
 check "as many kills as asked" test "$killed" = "$kills"
 check "most of them met a TokenRequest in flight" test $((in_flight * 10)) -ge $((kills * 6))
-eventually "each import has one Secret, and there is none besides" 60 same_sets
+eventually "each import has one Secret, and there is none besides" 60 one_for_each true
+eventually "and in each there is a token" 20 one_for_each .data.token
 check "there are as many as were not deleted" test "$(wanted | wc -l)" = "$imports"
 eventually "each renewal that was asked for has been done" 30 all_renewed "kill-$kills"

@@ -47,6 +47,7 @@ eventually "an edited token is replaced" 10 subject_is twin system:serviceaccoun
 eventually "with an event" 5 has_event twin SecretRestored
 k1 delete secret "$secret" >/dev/null
 eventually "a deleted Secret is made again" 10 subject_is twin system:serviceaccount:default:pod-lister
+eventually "with an event" 5 says "was deleted by somebody" k1 get events.events.k8s.io -n default -o jsonpath='{range .items[?(@.regarding.name=="twin")]}{.note}{"\n"}{end}'
 
 # --- a changed spec
 k2 create serviceaccount second >/dev/null
