@@ -88,8 +88,7 @@ k1 create namespace team-a >/dev/null
 import lister team-a
 eventually "a namespace without rights is named" 10 has_reason lister NamespaceNotServed team-a
 check "the API refuses the broker Secrets there" refused kubectl --kubeconfig "$work/broker.kubeconfig" -n team-a get secrets
-k1 -n team-a create rolebinding service-account-import-controller-secrets --clusterrole=service-account-import-controller-secrets \
-  --serviceaccount=multicluster-service-account:service-account-import-controller >/dev/null
+serve_namespace team-a
 eventually "its RoleBinding is noticed; then the policy counts" 60 has_reason lister NotAllowedByPolicy team-a
 for seconds in 600 86400; do
   check "the schema takes $seconds s" k1 patch sai lister --type=merge --dry-run=server -p "{\"spec\":{\"expirationSeconds\":$seconds}}"

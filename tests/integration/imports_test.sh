@@ -17,8 +17,7 @@ start_broker
 
 # --- names
 k1 create namespace team-b >/dev/null
-k1 -n team-b create rolebinding service-account-import-controller-secrets --clusterrole=service-account-import-controller-secrets \
-  --serviceaccount=multicluster-service-account:service-account-import-controller >/dev/null
+serve_namespace team-b
 k2 create namespace team-b >/dev/null
 k2 -n team-b create serviceaccount other >/dev/null
 import twin

@@ -109,6 +109,12 @@ kubemcsa export pod-lister --context=cluster2 --as=lister --duration=15m >"$work
 check "export prints a Secret that the API takes" k1 apply -f "$work/export"
 check "named as asked, with the six keys" eval '[[ $(k1 get -f "$work/export" -o jsonpath="{.metadata.name} {.data}" |
   grep -oE "^lister|\"(ca.crt|config|config-inline|namespace|server|token)\"" | wc -l) == 7 ]]'
+exported() { k1 get -f "$work/export" -o jsonpath="{.data.$1}" | base64 -d; }
+lifetime() { jq -R 'split(".")[1] | gsub("-"; "+") | gsub("_"; "/") | @base64d | fromjson | .exp - .iat'; }
+check "for as long as asked" test "$(exported token | lifetime)" = 900
+exported config >"$work/exported"
+check "with a kubeconfig that lists pods" kubectl --kubeconfig "$work/exported" get pods
+check "under both keys" diff "$work/exported" <(exported config-inline)
 check "its end is told on standard error" grep -q "$(date -u +%Y)" "$work/export.err"
 kubemcsa export pod-lister --context=cluster2 -o kubeconfig >"$work/lister" 2>/dev/null
 check "-o kubeconfig is one that works" kubectl --kubeconfig "$work/lister" get pods

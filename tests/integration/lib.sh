@@ -57,6 +57,12 @@ install_broker() {
   k1 apply -f $manifests/rbac/broker.yaml >/dev/null
 }
 
+# serve_namespace NAMESPACE: lets the broker keep Secrets there.
+serve_namespace() {
+  k1 -n "$1" create rolebinding service-account-import-controller-secrets --clusterrole=service-account-import-controller-secrets \
+    --serviceaccount=multicluster-service-account:service-account-import-controller >/dev/null
+}
+
 # Writes $work/broker.kubeconfig: cluster1 as the broker's own account, with exactly its rights.
 broker_kubeconfig() {
   local token

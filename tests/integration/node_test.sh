@@ -19,8 +19,9 @@ check "with the six keys" has_keys $sai "ca.crt config config-inline namespace s
 config_inline $sai >"$work/inline"
 check "which lists cluster2's pods" kubectl --kubeconfig "$work/inline" get pods
 check "two replicas are ready" test "$(broker get deployment service-account-import-controller -o jsonpath='{.status.readyReplicas}')" = 2
-check "the leader's metrics count it" says 'mcsa_imports{ready="true"}' metrics
-check "kubectl get shows cluster, account, reason and end" says "TokenIssued" k1 get sai -A
+check "the leader's metrics count it" eval 'metrics | grep -E "^mcsa_imports\{ready=\"true\"\} [1-9]"'
+check "kubectl get shows cluster, account, reason and end" eval \
+  'k1 get sai -A | grep -E "^default +$sai +cluster2 +default +pod-lister +True +TokenIssued +$(date -u +%Y)-[0-9-]+T[0-9:]+Z "'
 check "kubectl describe tells what happened" says "Token JTI=" k1 describe sai $sai
 check "kubemcsa status finds all well" kubemcsa status --context cluster1
 

@@ -8,8 +8,7 @@ set -uo pipefail
 install_broker
 broker_kubeconfig
 k1 create namespace team-a >/dev/null
-k1 -n team-a create rolebinding service-account-import-controller-secrets --clusterrole=service-account-import-controller-secrets \
-  --serviceaccount=multicluster-service-account:service-account-import-controller >/dev/null
+serve_namespace team-a
 k2 create namespace team-a >/dev/null
 # import_account NAMESPACE NAME: makes that account in cluster2 and an import of that name in cluster1.
 import_account() {
