@@ -99,8 +99,11 @@ JsonObject Rule(const std::string& resource, JsonArray verbs, const std::vector<
   return rule;
 }
 
+// Of all accounts, or those named. Who may see only some by name cannot watch: the broker has their tokens reviewed.
 JsonArray AccountRules(const std::vector<std::string>& names) {
-  return {Rule("serviceaccounts/token", {"create"}, names), Rule("serviceaccounts", {"get", "list", "watch"}, names)};
+  JsonArray rules{Rule("serviceaccounts/token", {"create"}, names)};
+  if (names.empty()) rules.push_back(Rule("serviceaccounts", {"list", "watch"}, {}));
+  return rules;
 }
 
 // A CEL string literal.

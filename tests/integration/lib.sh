@@ -79,12 +79,13 @@ start_broker() {
   broker_pids+=($!)
 }
 
-# connect_clusters: all that a broker needs to import cluster2's default/pod-lister into cluster1.
+# connect_clusters [FLAG...]: all that a broker needs to import cluster2's default/pod-lister into cluster1, with those
+# flags of bootstrap.
 connect_clusters() {
   install_broker
   k2 apply -f k8s/manifests/samples/account.yaml >/dev/null
   server2=$(k2 config view --minify -o jsonpath='{.clusters[0].cluster.server}')
-  kubemcsa bootstrap cluster1 cluster2 --source-server="$server2" 2>"$work/bootstrap" ||
+  kubemcsa bootstrap cluster1 cluster2 --source-server="$server2" "$@" 2>"$work/bootstrap" ||
     { echo "FAIL bootstrap: $(<"$work/bootstrap")"; exit 1; }
   broker_kubeconfig
 }

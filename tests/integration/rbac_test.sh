@@ -1,8 +1,8 @@
 #!/bin/bash
 # kind: cluster
-# Each right that our manifests grant broker and webhook is needed: with any one verb on any one resource taken away,
-# something that they do fails, and the API server says that it was for the lack of that right. And it grants the broker
-# nothing in namespaces that it does not serve.
+# Each right that our manifests grant broker and webhook, and bootstrap the broker in a source, is needed: with any one verb
+# on any one resource taken away, something that they do fails, and the API server says that it was for the lack of that
+# right. And it grants the broker nothing in namespaces that it does not serve.
 set -uo pipefail
 . tests/integration/lib.sh
 . tests/integration/api_server.sh
@@ -15,9 +15,11 @@ controller=system:serviceaccount:$own:service-account-import-controller
 trap 'kill "${watch_pids[@]}" 2>/dev/null; stop_webhook; stop_brokers; stop_helpers; rm -rf "$work"' EXIT
 
 # An API server that refuses watches that begin with a list, as those below Kubernetes 1.32: list is needed too.
-stop_api_server "$MCSA_CLUSTERS_DIR/cluster1"
-start_api_server "$MCSA_CLUSTERS_DIR/cluster1" --feature-gates=WatchList=false
-connect_clusters
+for cluster in cluster1 cluster2; do
+  stop_api_server "$MCSA_CLUSTERS_DIR/$cluster"
+  start_api_server "$MCSA_CLUSTERS_DIR/$cluster" --feature-gates=WatchList=false
+done
+connect_clusters --only=default
 install_webhook
 k1 label --overwrite namespace default $prefix.sidecar- >/dev/null
 pod app default --import=lister
@@ -93,50 +95,77 @@ JSON
 renewed_at() { k1 -n $own get lease service-account-import-controller -o jsonpath='{.spec.renewTime}'; }
 leads_on() { soon differs "$(renewed_at)" renewed_at; }
 
-# forbidden FROM_LINE VERB RESOURCE: whether the API server has refused that to us since. An apply that has to create is
-# refused as a patch, with a message; the audit log knows no leases and events, but our own logs do.
-audit=$MCSA_CLUSTERS_DIR/cluster1/audit.log
+# The same in the source: an import of an account that comes and goes, and the broker's own credential.
+works_in_source() {
+  local name=probe-${EPOCHREALTIME/./}
+  k2 create serviceaccount "$name" >/dev/null
+  k1 apply -f - >/dev/null <<YAML
+{apiVersion: multicluster.admiralty.io/v1alpha1, kind: ServiceAccountImport, metadata: {name: $name, namespace: default},
+ spec: {clusterName: cluster2, namespace: default, name: $name}}
+YAML
+  start_broker
+  soon has_reason "$name" TokenIssued && k2 delete serviceaccount "$name" >/dev/null &&
+    soon is_revoked "$name" RemoteServiceAccountDeleted && renews_itself
+  local ok=$?
+  stop_brokers
+  return $ok
+}
+renews_itself() {
+  local before
+  before=$(status_field cluster2 tokenId $own)
+  k1 -n $own annotate --overwrite sai cluster2 multicluster.admiralty.io/renew-requested-at="$EPOCHREALTIME" >/dev/null
+  soon differs "$before" status_field cluster2 tokenId $own
+}
+
+# forbidden CLUSTER FROM_LINE VERB RESOURCE: whether that API server has refused that to us since. An apply that has to
+# create is refused as a patch, with a message; the audit log knows no leases and events, but our own logs do.
+audit_log() { echo "$MCSA_CLUSTERS_DIR/$1/audit.log"; }
 forbidden() {
-  tail -n "+$1" "$audit" | python3 -c '
+  tail -n "+$2" "$(audit_log "$1")" | python3 -c '
 import json, sys
 verb, resource = sys.argv[1:]
 def is_it(event):
     object, status = event.get("objectRef", {}), event.get("responseStatus", {})
-    if ":service-account-import-" not in event["user"]["username"] or status.get("code") != 403:
+    if ":multicluster-service-account" not in event["user"]["username"] or status.get("code") != 403:
         return False
     asked = "/".join(filter(None, [object.get("resource"), object.get("subresource")]))
     return (event["verb"], asked) == (verb, resource) or f"cannot {verb} resource \"{resource}\"" in status.get("message", "")
-sys.exit(not any([is_it(json.loads(line)) for line in sys.stdin if line.endswith("\n")]))' "$2" "$3" ||
-    grep -qE "cannot $2 resource .{0,3}$3" "$work/broker-0.log" "$work/webhook.log"
+sys.exit(not any([is_it(json.loads(line)) for line in sys.stdin if line.endswith("\n")]))' "$3" "$4" ||
+    grep -qE "cannot $3 resource .{0,3}$4" "$work/broker-0.log" "$work/webhook.log"
 }
-# needed VERB RESOURCE. Tried once more if it failed for something else: a busy machine misses a deadline.
+# needed CLUSTER VERB RESOURCE. Tried once more if it failed for something else: a busy machine misses a deadline.
+declare -A probe=([cluster1]=works [cluster2]=works_in_source)
 needed() {
   local from
   for _ in 1 2; do
-    from=$(($(wc -l <"$audit") + 1))
-    if works; then
+    from=$(($(wc -l <"$(audit_log "$1")") + 1))
+    if ${probe[$1]}; then
       echo "all works without it"
       return 1
     fi
-    [[ $2 == @(events|leases) ]] && return 0 # the clusters' audit logs leave these out
-    soon forbidden "$from" "$1" "$2" && return 0
+    [[ $3 == @(events|leases) ]] && return 0 # the clusters' audit logs leave these out
+    soon forbidden "$1" "$from" "$2" "$3" && return 0
   done
   return 1
 }
 
 check "with the rights of the manifests all works" works
+check "with the rights that bootstrap granted too" works_in_source
 
-# Prints one line for each right, and writes to $work/without-<n>.json its role without that right. Left out is get of what is
+# rights_of CLUSTER prints one line for each right, and writes to $work/without-<cluster>-<n>.json its role without that right. Left out is get of what is
 # watched: it is for calls that come before the watch shows the object.
-k1 get roles,clusterroles -A -o json | python3 -c '
+rights_of() {
+  kubectl --context "$1" get roles,clusterroles -A -o json | python3 -c '
 import copy, json, sys
 left_out = {("get", "pods"), ("get", "namespaces"), ("get", "serviceaccountimports")}
+folder, cluster = sys.argv[1:]
 n = 0
 for role in json.load(sys.stdin)["items"]:
-    if not role["metadata"]["name"].startswith("service-account-import-"):
+    if not role["metadata"]["name"].startswith(("service-account-import-", "mcsa:")):
         continue
-    role["metadata"] = {key: role["metadata"][key] for key in ("name", "namespace") if key in role["metadata"]}
-    for i, rule in enumerate(role["rules"]):
+    for key in ("resourceVersion", "uid"):
+        del role["metadata"][key]
+    for i, rule in enumerate(role["rules"] or []):
         for resource in rule["resources"]:
             for verb in rule["verbs"]:
                 if (verb, resource) in left_out:
@@ -145,15 +174,18 @@ for role in json.load(sys.stdin)["items"]:
                 rest = [dict(rule, verbs=[v for v in rule["verbs"] if v != verb], resources=[resource]),
                         dict(rule, resources=[r for r in rule["resources"] if r != resource])]
                 without["rules"][i:i + 1] = [r for r in rest if r["verbs"] and r["resources"]]
-                json.dump(without, open(f"{sys.argv[1]}/without-{n}.json", "w"))
-                json.dump(role, open(f"{sys.argv[1]}/with-{n}.json", "w"))
-                print(n, role["metadata"].get("namespace", "-"), role["metadata"]["name"], verb, resource)
-                n += 1' "$work" >"$work/rights"
-check "there are rights to try, of broker and webhook" test "$(awk '{ print $3 }' "$work/rights" | sort -u | wc -l)" -ge 4
-while read -r n namespace role verb resource <&3; do
-  k1 replace -f "$work/without-$n.json" >/dev/null
-  check "without $verb on $resource of $role ($namespace) something fails" needed "$verb" "$resource"
-  k1 replace -f "$work/with-$n.json" >/dev/null
+                json.dump(without, open(f"{folder}/without-{cluster}-{n}.json", "w"))
+                json.dump(role, open(f"{folder}/with-{cluster}-{n}.json", "w"))
+                print(cluster, n, role["metadata"].get("namespace", "-"), role["metadata"]["name"], verb, resource)
+                n += 1' "$work" "$1"
+}
+for cluster in cluster1 cluster2; do rights_of $cluster; done >"$work/rights"
+check "there are rights to try, of broker and webhook, in target and source" \
+  test "$(awk '{ print $4 }' "$work/rights" | sort -u | wc -l)" -ge 6
+while read -r cluster n namespace role verb resource <&3; do
+  kubectl --context "$cluster" replace -f "$work/without-$cluster-$n.json" >/dev/null
+  check "without $verb on $resource of $role ($cluster, $namespace) something fails" needed "$cluster" "$verb" "$resource"
+  kubectl --context "$cluster" replace -f "$work/with-$cluster-$n.json" >/dev/null
 done 3<"$work/rights"
 check "with all of them back all works again" works
 
