@@ -50,7 +50,7 @@ check "one without Secret verbs outside our namespace" lacks -secrets kubectl ku
 # --- what the predecessor's v0.6.1 and its bootstrap leave behind
 k1 apply -f $fixtures/install.yaml >/dev/null 2>"$work/errors" || cat "$work/errors"
 k1 wait --for=condition=Established crd/serviceaccountimports.multicluster.admiralty.io --timeout=30s >/dev/null
-k1 create -f $fixtures/imports.yaml >/dev/null
+k1 create -f $fixtures/run-time.yaml -f $fixtures/imports.yaml >/dev/null
 uid=$(k1 get sai old-import -o jsonpath='{.metadata.uid}')
 sed "s/UID/$uid/" $fixtures/secrets.yaml | k1 create -f - >/dev/null
 k1 -n multicluster-service-account patch deployment service-account-import-controller --type=merge -p \
@@ -65,17 +65,45 @@ check "its list of sources is still there" test "$(field '.spec.template.metadat
 check "the old imports are still there" test "$(k1 get sai -A -o name | wc -l)" = 2
 check "with their status" test "$(k1 get sai old-import -o jsonpath='{.status.secrets[0].name}')" = old-import-token-abcde
 check "and their Secrets" k1 get secret old-import-token-abcde
+admission=service-account-import-admission-controller
+webhook_field() { k1 -n multicluster-service-account-webhook get "$1" $admission -o jsonpath="{$2}"; }
+check "the webhook's has one container too" test "$(webhook_field deployment '.spec.template.spec.containers[*].name')" = webhook
+check "without the old certificate" test -z "$(webhook_field deployment '.spec.template.spec.volumes')"
+check "its Service leads to the new port" test "$(webhook_field service '.spec.ports[*].targetPort')" = https
+check "namespaces need no label" test -z "$(webhook_field mutatingwebhookconfiguration '.webhooks[*].namespaceSelector.matchLabels')"
+check "one webhook is configured" test "$(webhook_field mutatingwebhookconfiguration '.webhooks[*].name')" = $admission.multicluster.admiralty.io
+may_write_secrets() { k1 auth can-i update secrets -A --as=system:serviceaccount:multicluster-service-account-webhook:$admission; }
+check "the webhook's account cannot write Secrets" fails_with 1 no may_write_secrets
 check "no right on all Secrets is left" refused secret_verbs -n kube-system
 check "Secrets of default are within its rights" secret_verbs -n default
 
-# kubectl always sends a patch of a PodDisruptionBudget, whose selector it replaces as a whole; nothing comes of it.
-changes_nothing() { k1 apply "$@" >"$work/applied" && ! grep -vE ' unchanged$|^poddisruptionbudget' "$work/applied"; }
+# kubectl always sends a patch of a PodDisruptionBudget, whose selector it replaces as a whole, and of a webhook configuration
+# whose matchLabels are null; nothing comes of it.
+says_configured='^(poddisruptionbudget|mutatingwebhookconfiguration)'
+changes_nothing() { k1 apply "$@" >"$work/applied" && ! grep -vE " unchanged\$|$says_configured" "$work/applied"; }
 versions >"$work/before"
 check "applying it again finds nothing to change" changes_nothing -f $install_yaml
 check "nor does apply -k" changes_nothing -k k8s/manifests
 versions >"$work/after"
 check "and nothing was written" diff "$work/before" "$work/after"
-check "the API server would admit the pods as restricted" lacks "would violate" k1 label --overwrite --dry-run=server namespace multicluster-service-account pod-security.kubernetes.io/enforce=restricted
+# dry_pod NAMESPACE DEPLOYMENT: the pod that its ReplicaSets would create.
+dry_pod() {
+  k1 -n "$1" get deployment "$2" -o json | jq '{apiVersion: "v1", kind: "Pod", metadata: {generateName: "pod-"}, spec: .spec.template.spec}' |
+    k1 -n "$1" create --dry-run=server -f -
+}
+for namespace in multicluster-service-account multicluster-service-account-webhook; do
+  check "$namespace is restricted" test "$(k1 get namespace $namespace -o jsonpath='{.metadata.labels.pod-security\.kubernetes\.io/enforce}')" = restricted
+  check "and its pods are admitted" dry_pod $namespace "$(k1 -n $namespace get deployment -o jsonpath='{.items[*].metadata.name}')"
+done
+
+# --- the roles that are applied by choice
+check "aggregated-roles.yaml applies" k1 apply -f k8s/manifests/rbac/aggregated-roles.yaml
+for role in view edit; do k1 create rolebinding $role --clusterrole=$role --user=$role >/dev/null; done
+can() { k1 auth can-i "$2" sai --as="$1" "${@:3}"; }
+eventually "who may edit a namespace may import into it" 10 can edit create
+check "but not elsewhere" fails_with 1 no can edit create -n kube-system
+eventually "who may view it sees its imports" 10 can view get
+check "and makes none" fails_with 1 no can view create
 
 # --- the broker on what is there: a source that only the predecessor's annotation names
 k2 apply -f k8s/manifests/samples/account.yaml >/dev/null
@@ -86,6 +114,8 @@ start_broker --source-imports=" cluster2,, cluster2"
 eventually "the annotation's list makes it one" 20 has_reason old-import TokenIssued
 old_secret_is_gone() { ! k1 get secret old-import-token-abcde; }
 eventually "and the predecessor's Secret goes once ours is ready" 10 old_secret_is_gone
+ca_is_published() { [[ $(webhook_field mutatingwebhookconfiguration '.webhooks[0].clientConfig.caBundle' | base64 -d) == *BEGIN\ CERTIFICATE* ]]; }
+eventually "the webhook has a CA in the predecessor's Secret" 10 ca_is_published
 stop_brokers
 
 # --- one command: push to a registry and apply from it
@@ -110,5 +140,5 @@ pushed() {
 check "every image is in the registry, with its digest" pushed
 check "the Deployment names it by the digest" says "$registry/multicluster-service-account/broker@sha256:" field '.spec.template.spec.containers[*].image'
 check "the broker may keep Secrets in the namespace" secret_verbs -n team-a
-check "the same command again changes nothing" lacks configured bash -o pipefail -c "k8s/install.sh --context cluster1 --registry $registry --wait 0 --namespaces team-a 2>&1 | grep -v ^poddisruptionbudget"
+check "the same command again changes nothing" lacks configured bash -o pipefail -c "k8s/install.sh --context cluster1 --registry $registry --wait 0 --namespaces team-a 2>&1 | grep -vE '$says_configured'"
 check "an overlay of one's own is taken" says ClusterRoleBinding sh -c "k8s/install.sh --context cluster1 --registry $registry --overlay k8s/overlays/cluster-wide --print | grep -A9 'kind: ClusterRoleBinding' | grep -B9 controller-secrets"
