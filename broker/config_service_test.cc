@@ -86,6 +86,24 @@ TEST_F(ConfigServiceTest, AReplicaThatStopsSendsItsClientsElsewhere) {
   EXPECT_EQ(late->reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
+class ShortConnectionsTest : public ServiceUnderTest {
+ protected:
+  ShortConnectionsTest() : ServiceUnderTest(/*max_connection_age=*/absl::Seconds(1)) {}
+};
+
+TEST_F(ShortConnectionsTest, AStreamEndsByItsConnectionsAgeAndTheNextIsAuthorizedAnew) {
+  const auto watch = Open("pod");
+  AwaitStreams(1);
+  store_.Set({"ns", "a"}, Snapshot("a", "First"), /*tell=*/true);
+  EXPECT_EQ(Next(*watch), "First");
+  pods_.Erase({"ns", "pod"});  // and nobody tells the service
+  EXPECT_EQ(Next(*watch), "");
+  EXPECT_EQ(watch->reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  const auto next = Open("pod");
+  EXPECT_EQ(Next(*next), "");
+  EXPECT_EQ(next->reader->Finish().error_code(), grpc::StatusCode::UNAUTHENTICATED);
+}
+
 TEST_F(ConfigServiceTest, APodThatIsGoneWhileItCallsGetsNoStream) {
   review_ = [&](const k8s::HttpRequest& request) {
     pods_.Erase({"ns", "pod"});  // and the watch has told of it before there was a stream to end

@@ -16,15 +16,15 @@ namespace {
 
 constexpr int kSecond = 1000;  // gRPC's arguments are in milliseconds
 
-void SetLimits(grpc::ServerBuilder& builder) {
+void SetLimits(grpc::ServerBuilder& builder, absl::Duration max_connection_age) {
   // A request is a handful of names; metadata is a token of about 1 KB, and has 4 KB as projected into no pod so far.
   builder.SetMaxReceiveMessageSize(64 << 10);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 16 << 10);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 16);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10 * kSecond);
-  // Connections end after 10 minutes, give or take a tenth (gRPC draws it), so that callers authenticate again and find
-  // their way to new replicas. Streams get no grace: their clients open another at once.
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, 600 * kSecond);
+  // Streams get hardly any grace: their clients open another at once.
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
+                             static_cast<int>(absl::ToInt64Milliseconds(max_connection_age)));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, 1 * kSecond);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 60 * kSecond);
   // A peer that vanished is noticed within half a minute; one that pings is welcome to do so every 5 s.
@@ -41,13 +41,14 @@ void SetLimits(grpc::ServerBuilder& builder) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string& address, ConfigService& service,
-                                                              std::shared_ptr<RotatingTlsCredentials> credentials) {
+                                                              std::shared_ptr<RotatingTlsCredentials> credentials,
+                                                              absl::Duration max_connection_age) {
   std::unique_ptr<GrpcServer> started(new GrpcServer(service));
   const auto guard = std::make_shared<FloodGuard>(k8s::SystemClock());
   credentials->SetCallFilter(FloodGuard::ProcessorOf(guard));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
-  SetLimits(builder);
+  SetLimits(builder, max_connection_age);
   builder.AddListeningPort(address.front() == ':' ? absl::StrCat("[::]", address) : address, std::move(credentials),
                            &started->port_);
   builder.RegisterService(&service);

@@ -2,6 +2,7 @@
 #define BROKER_GRPC_SERVER_H_
 
 #include <absl/status/statusor.h>
+#include <absl/time/time.h>
 #include <grpcpp/grpcpp.h>
 
 #include <memory>
@@ -16,9 +17,14 @@ namespace broker {
 // `service`.
 class GrpcServer {
  public:
-  // `address`: "host:port", "[v6]:port" or ":port"; port 0 takes a free one. UNAVAILABLE: it cannot be bound.
+  // Callers authenticate again so often, and find their way to new replicas.
+  static constexpr absl::Duration kMaxConnectionAge = absl::Minutes(10);
+
+  // `address`: "host:port", "[v6]:port" or ":port"; port 0 takes a free one. Connections end after
+  // `max_connection_age`, give or take a tenth (gRPC draws it). UNAVAILABLE: the address cannot be bound.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const std::string& address, ConfigService& service,
-                                                           std::shared_ptr<RotatingTlsCredentials> credentials);
+                                                           std::shared_ptr<RotatingTlsCredentials> credentials,
+                                                           absl::Duration max_connection_age = kMaxConnectionAge);
   ~GrpcServer();  // ends all streams first; takes a second at most
 
   int port() const { return port_; }

@@ -55,11 +55,12 @@ inline ConfigStore::Pointer Snapshot(const std::string& name, const std::string&
 // The service behind a real server on a real port; only the API server is a fake.
 class ServiceUnderTest : public ::testing::Test {
  protected:
-  ServiceUnderTest() {
+  explicit ServiceUnderTest(absl::Duration max_connection_age = GrpcServer::kMaxConnectionAge) {
     transport_.Respond("POST /apis/authentication.k8s.io/v1/tokenreviews",
                        [this](const k8s::HttpRequest& request) { return review_(request); });
     UseNewCa();
-    absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start("127.0.0.1:0", service_, credentials_);
+    absl::StatusOr<std::unique_ptr<GrpcServer>> server =
+        GrpcServer::Start("127.0.0.1:0", service_, credentials_, max_connection_age);
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     for (const char* uid : {"pod", "other"}) AddPod(uid);
