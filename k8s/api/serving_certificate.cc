@@ -9,13 +9,6 @@
 #include "k8s/core/ca_rotation.h"
 
 namespace k8s {
-namespace {
-
-// How soon to try again when signing failed, and how often to look at the clock: it may have been set.
-constexpr absl::Duration kRetry = absl::Seconds(10);
-
-}  // namespace
-
 ServingCertificate::ServingCertificate(const Client& client, const Clock& clock, Options options,
                                        std::function<void(const CertificateAndKey&)> on_certificate,
                                        std::function<void(const absl::Status&)> on_problem)
@@ -66,7 +59,7 @@ void ServingCertificate::Loop() {
   std::unique_lock lock(mu_);
   while (!stopping_) {
     if (signer_.certificate.empty() || (!changed_ && clock_.Now() < sign_at)) {
-      wake_.wait_for(lock, absl::ToChronoMilliseconds(kRetry));
+      wake_.wait_for(lock, absl::ToChronoMilliseconds(options_.retry));
       continue;
     }
     changed_ = false;
@@ -74,7 +67,7 @@ void ServingCertificate::Loop() {
     lock.unlock();
     const absl::StatusOr<absl::Duration> next = Sign(signer);
     if (!next.ok()) on_problem_(next.status());
-    sign_at = clock_.Now() + next.value_or(kRetry);
+    sign_at = clock_.Now() + next.value_or(options_.retry);
     lock.lock();
     has_signed_ |= next.ok();
     wake_.notify_all();

@@ -30,6 +30,8 @@ class ServingCertificate {
     ObjectKey secret;
     std::vector<std::string> names;  // DNS names and IP addresses that clients dial
     absl::Duration lifetime = absl::Hours(24);
+    // How soon to try again when signing failed, and how often to look at the clock: it may have been set.
+    absl::Duration retry = absl::Seconds(10);
     std::function<void()> on_secret;  // the Secret came, changed or went; in the watch's thread; may be empty
   };
   // `on_certificate` gets each new one; `on_problem` hears why there is none to be had now. Both run in our threads,

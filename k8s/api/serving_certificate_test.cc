@@ -34,6 +34,7 @@ class ServingCertificateTest : public testing::Test {
         ServingCertificate::Options{.secret = {"ns", "ca"},
                                     .names = {"server.test"},
                                     .lifetime = absl::Hours(24),
+                                    .retry = absl::Milliseconds(10),
                                     .on_secret = [this] { Count(secrets_); }},
         [this](const CertificateAndKey&) { Count(certificates_); },
         [this](const absl::Status& status) {
@@ -47,6 +48,11 @@ class ServingCertificateTest : public testing::Test {
     std::lock_guard lock(mu_);
     ++counter;
     changed_.notify_all();
+  }
+
+  int Certificates() {
+    std::lock_guard lock(mu_);
+    return certificates_;
   }
 
   bool WaitUntil(const std::function<bool()>& condition) {
@@ -70,6 +76,17 @@ TEST_F(ServingCertificateTest, SignsAgainWhenAnotherCaComes) {
   Start();
   EXPECT_TRUE(certificate_->WaitForFirst(kPatience));
   PutCa(absl::Hours(48));
+  EXPECT_TRUE(WaitUntil([&] { return certificates_ == 2; }));
+}
+
+TEST_F(ServingCertificateTest, SignsAgainAtHalfOfItsLife) {
+  PutCa(absl::Hours(48));
+  Start();
+  EXPECT_TRUE(certificate_->WaitForFirst(kPatience));
+  clock_.Advance(absl::Hours(12) - absl::Seconds(1));
+  absl::SleepFor(absl::Milliseconds(100));  // for what must not happen
+  EXPECT_EQ(Certificates(), 1);
+  clock_.Advance(absl::Seconds(1));
   EXPECT_TRUE(WaitUntil([&] { return certificates_ == 2; }));
 }
 
