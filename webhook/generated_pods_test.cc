@@ -153,6 +153,29 @@ bool Keeps(const Json& after, const Json& before) {
   return before == after;
 }
 
+void Drop(Json& container, const char* list, const char* key, std::string_view value) {
+  Json* items = container.as_object().if_contains(list);
+  if (items == nullptr || !items->is_array()) return;
+  JsonArray others;
+  for (const Json& item : items->get_array()) {
+    if (k8s::StringAt(item, {key}) != value) others.push_back(item);
+  }
+  *items = std::move(others);
+}
+
+// `pod` without what the in-cluster door replaces.
+Json WithoutLocalCluster(Json pod) {
+  for (const char* list : {"containers", "initContainers"}) {
+    Json* containers = pod.at("spec").as_object().if_contains(list);
+    if (containers == nullptr || !containers->is_array()) continue;
+    for (Json& container : containers->get_array()) {
+      Drop(container, "volumeMounts", "mountPath", "/var/run/secrets/kubernetes.io/serviceaccount");
+      Drop(container, "env", "name", "KUBERNETES_SERVICE_HOST");
+    }
+  }
+  return pod;
+}
+
 TEST(GeneratedPodsTest, NothingIsLostButTheLocalClusterBehindTheInClusterDoor) {
   Generator generator(/*seed=*/2);
   for (int i = 0; i < kPods; ++i) {
@@ -165,7 +188,8 @@ TEST(GeneratedPodsTest, NothingIsLostButTheLocalClusterBehindTheInClusterDoor) {
       if (in_cluster && operation.at("op").as_string() == "replace") continue;
       ASSERT_EQ(operation.at("op").as_string(), "add");
     }
-    ASSERT_TRUE(in_cluster || Keeps(after, pod)) << boost::json::serialize(pod) << boost::json::serialize(after);
+    ASSERT_TRUE(Keeps(after, in_cluster ? WithoutLocalCluster(pod) : pod))
+        << boost::json::serialize(pod) << boost::json::serialize(after);
   }
 }
 

@@ -384,6 +384,12 @@ TEST_F(SidecarTest, AnotherRegistryAndSpellingAreNoChange) {
   EXPECT_THAT(Inject(pod)->patch, IsEmpty());
 }
 
+TEST_F(SidecarTest, ItsResourcesAreThoseOfTheAnnotation) {
+  const Json resources = *k8s::ParseJson(R"({"requests": {"cpu": "7m", "memory": "33Mi"}})");
+  const Json pod = Injected(Pod({{k8s::kSidecarResourcesKey, boost::json::serialize(resources)}}));
+  EXPECT_EQ(pod.at("spec").at("initContainers").at(0).at("resources"), resources);
+}
+
 TEST_F(SidecarTest, AnotherContainerOfItsNameIsRefused) {
   Json pod = Pod();
   pod.at("spec").at("initContainers").at(0).as_object()["name"] = "mcsa-sidecar";
