@@ -3,8 +3,8 @@
 //
 //   fake-broker HOST:PORT NAME IMPORTS CREDENTIALS
 //
-// NAME is what its certificate is for. CREDENTIALS holds ca.crt and ca.key, made if they are missing. Prints a line for
-// each new stream.
+// NAME is what its certificate is for. CREDENTIALS holds ca.crt and ca.key, made if they are missing. Prints a line
+// when a stream comes with another token than the one before.
 
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
@@ -74,8 +74,12 @@ int main(int argc, char** argv) {
   const std::string imports = argv[3];
   sidecar::FakeBroker broker(argv[1], argv[2], LoadOrMakeCa(argv[4]));
   std::cout << "listening " << broker.port() << std::endl;
-  std::string key = "nothing";
+  std::string key = "nothing", token;
   for (;;) {
+    if (const std::string last = broker.last_token(); last != token) {
+      token = last;
+      std::cout << "a stream with " << token << std::endl;
+    }
     auto states = ReadStates(imports);
     if (const std::string now = Key(states); now != key) {
       key = now;

@@ -1,6 +1,6 @@
 """Calls ConfigService, by what protoc makes of the proto alone (the folder of which is on PYTHONPATH).
 
-    grpc_client.py ADDRESS CA_FILE TOKEN_FILE get NAME | list | watch [NAME...] | oversized
+    grpc_client.py ADDRESS CA_FILE TOKEN_FILE get NAME | list | watch [NAME...] | oversized | health
 
 CA_FILE and TOKEN_FILE may be "-" for none: without a CA the address is called in the clear. Answers are JSON lines on standard
 output, tokens in them in full; of a stream one for each message. The last one is the status: {"code": "OK", "details": "", ...}.
@@ -47,10 +47,14 @@ def main(address, ca_file, token_file, command, *names):
     if token_file != "-":
         with open(token_file) as file:
             metadata = [("authorization", "Bearer " + file.read().strip())]
-    stub = stubs.ConfigServiceStub(channel(address, ca_file))
+    connection = channel(address, ca_file)
+    stub = stubs.ConfigServiceStub(connection)
     try:
         if command == "get":
             say(**as_dict(stub.GetConfig(messages.GetConfigRequest(name=names[0]), metadata=metadata, timeout=10)))
+        elif command == "health":
+            check = connection.unary_unary("/grpc.health.v1.Health/Check")  # in bytes: its messages are another package
+            say(serving=check(b"", timeout=10) == b"\x08\x01")
         elif command == "oversized":
             stub.GetConfig(messages.GetConfigRequest(name="x" * (10 << 20)), metadata=metadata, timeout=10)
         elif command == "list":

@@ -137,7 +137,8 @@ kill $fake
 wait $fake 2>/dev/null
 opened=$(lines "the stream to the broker is open")
 start_fake 1
-eventually "with a new CA and a new token the next stream opens" 20 more_lines "the stream to the broker is open" "$opened"
+eventually "with a new CA the next stream opens" 20 more_lines "the stream to the broker is open" "$opened"
+eventually "and with the new token" 2 grep -qx "a stream with Bearer renewed-pod-token" "$work/broker-1.out"
 
 # --- Garbage on the socket.
 garbage() {
@@ -168,8 +169,17 @@ secret "$work/remote" a "$seventh"
 eventually "which still hears the broker" 5 shows a "$seventh"
 check "the log holds no token to the end" refused logged canary
 check "peers are logged" logged '"uid":"0"'
+
+# --- It listens on the socket alone, and ends at once under an app's watch and the broker's stream.
+listening() { awk '$4 == "0A" { print "socket:[" $10 "]" }' /proc/net/tcp /proc/net/tcp6; }
+sockets() { readlink "/proc/$sidecar/fd/"* | grep '^socket:'; }
+check "it has sockets" sockets
+check "and no TCP port" test -z "$(grep -xFf <(listening) <(sockets))"
+begun=$(date +%s%3N)
 kill $sidecar
 wait $sidecar
+check "SIGTERM ends it with status 0, streams or not" test $? = 0
+check "within a second" test $(($(date +%s%3N) - begun)) -lt 1000
 
 # --- A volume that is full: the socket serves what the files cannot show.
 if ((EUID == 0)) && mkdir -p "$work/small" && mount -t tmpfs -o size=3m tmpfs "$work/small" 2>/dev/null; then

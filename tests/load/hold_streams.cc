@@ -97,7 +97,10 @@ class Stream final : public grpc::ClientReadReactor<mcsa::v1::WatchConfigsRespon
       std::lock_guard lock(counts_.mu);
       counts_.latest -= std::exchange(is_latest_, false);
     }
-    if (counts_.ended < 5) fprintf(stderr, "%d: %s\n", status.error_code(), status.error_message().c_str());
+    // Of the many that a stopped replica leaves, the first few tell the rest.
+    if (status.error_code() != grpc::StatusCode::UNAVAILABLE || counts_.ended < 5) {
+      fprintf(stderr, "%d: %s\n", status.error_code(), status.error_message().c_str());
+    }
     ended_.store(true);
   }
 
