@@ -24,7 +24,8 @@ scale_broker 0
 check "the brokers have ended" k1 -n multicluster-service-account wait --for=delete pod -l app=service-account-import-controller --timeout=60s
 { import=one-apply job one-apply && echo --- && sed "s/^  name: $sai/  name: one-apply/" k8s/manifests/samples/import.yaml; } >"$work/one-apply.yaml"
 check "import and Job are applied at once" k1 apply -f "$work/one-apply.yaml"
-eventually "the Job's pod is refused, and told why" 10 hears one-apply "one-apply"
+hears_why() { hears one-apply "there is no ServiceAccountImport one-apply" || hears one-apply "import one-apply is not ready"; }
+eventually "the Job's pod is refused, and told why" 10 hears_why
 scale_broker 2
 eventually "it is tried again and completes" 90 completed one-apply
 

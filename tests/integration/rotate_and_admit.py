@@ -53,8 +53,11 @@ def admit():
     global admitted
     connection = connect()
     while not done.is_set():
-        status, answer = call(connection, "POST", "/api/v1/namespaces/default/pods?dryRun=All", POD)
-        mounted = status == 201 and any("/rotation" in m["mountPath"] for m in answer["spec"]["containers"][0]["volumeMounts"])
+        try:
+            status, answer = call(connection, "POST", "/api/v1/namespaces/default/pods?dryRun=All", POD)
+            mounted = status == 201 and any("/rotation" in m["mountPath"] for m in answer["spec"]["containers"][0]["volumeMounts"])
+        except Exception as error:  # no answer, or one that is no pod: an admission that failed
+            mounted, answer, connection = False, {"message": repr(error)}, connect()
         with lock:
             admitted += 1
             if not mounted:

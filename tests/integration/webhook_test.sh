@@ -7,7 +7,19 @@ set -uo pipefail
 . tests/integration/api_server.sh
 . tests/integration/webhook_lib.sh
 
-connect_with_webhook
+connect_clusters
+install_webhook
+is_not_ready() { [[ $(curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:$metrics_port/readyz) == 503 ]]; }
+webhook_seconds=2 start_webhook
+check "before there is a CA, the webhook is not ready" is_not_ready
+start_broker --ca-propagation=1
+eventually "it becomes ready with the CA that the broker made" 30 webhook_is_ready
+stop_brokers
+k1 patch mutatingwebhookconfiguration service-account-import-admission-controller --type=json -p "[{\"op\": \"replace\",
+  \"path\": \"/webhooks/0/clientConfig/caBundle\", \"value\": \"$(k1 config view --raw --minify -o jsonpath='{.clusters[0].cluster.certificate-authority-data}')\"}]" >/dev/null
+eventually "with a caBundle that is not of its CA it is not ready" 11 is_not_ready
+start_broker --ca-propagation=1
+eventually "until the broker puts that right" 30 webhook_is_ready
 for name in a b dotted.name.example "$(printf 'x%.0s' {1..253})"; do import "$name"; done
 for name in a b dotted.name.example "$(printf 'x%.0s' {1..253})"; do eventually "import ${name:0:20} is ready" 20 has_reason "$name" TokenIssued; done
 
@@ -101,7 +113,7 @@ stop_webhook
 check "without the webhook, other pods are created" pod ''
 check "also in kube-system" pod '' '' kube-system
 check "pods that ask hear whose webhook fails" denied "service-account-import-admission-controller.multicluster.admiralty.io" pod "$(asks a)"
-check "our own namespace is never asked about" pod "$(asks a)" '' multicluster-service-account
+for own in multicluster-service-account{,-webhook}; do check "$own is never asked about" pod "$(asks a)" '' $own; done
 k1 create namespace out >/dev/null
 k1 label namespace out multicluster-service-account=disabled >/dev/null
 eventually "nor one that is labelled disabled" 10 pod "$(asks a)" '' out
@@ -186,8 +198,13 @@ kind: Job
 metadata: {name: flood, namespace: default}
 spec: {parallelism: 1000, completions: 1000, template: {metadata: {annotations: {$prefix.name: flood}}, spec: {restartPolicy: Never, containers: [{name: app, image: i}]}}}
 YAML
-created() { (($(k1 get pod -l job-name=flood -o name | wc -l) == $1)); }
-eventually "1,000 pods are created under attack" 180 created 1000
+created() { (($(k1 get pod -l job-name=flood -o name | wc -l) >= $1)); }
+held() { echo "$(connections) connections" && (($(connections) >= 100)); }
+connections() { ss -tnH state established "sport = :$webhook_port" | wc -l; }
+eventually "half of 1,000 pods are created under attack" 90 created 500
+check "while 100 connections are held" held
+eventually "and the other half" 90 created 1000
+check "to the end" held
 kill $attack
 attack=
 all_mounted() {
