@@ -94,6 +94,7 @@ sidecar=$(process "$watcher" "/mcsa-sidecar run")
 socket_client() { /usr/bin/python3 tests/integration/grpc_client.py "unix:/proc/$sidecar/root$directory/mcsa.sock" - - "$@"; }
 secret_token() { k1 get secret "$(secret_of $sai)" -o jsonpath='{.data.token}' | base64 -d; }
 check "GetConfig's token is the Secret's" same "$(field 'm["config"]["token"]' socket_client get $sai)" "$(secret_token)"
+check "the sidecar tells its health" same "$(field 'm["serving"]' socket_client health)" True
 check "ListConfigs lists what the pod lists" same "$(field '[i["name"] for i in m["imports"]]' socket_client list)" "['$sai']"
 
 # --- memory
@@ -123,7 +124,7 @@ broker annotate secret service-account-import-controller-ca multicluster.admiral
 eventually "the new CA is trusted" 30 differs "$before" bundle
 announced=$(signing)
 eventually "and signs" 40 differs "$announced" signing
-check "the stream stayed" refused says "there is no stream" sidecar_log watcher
+check "the stream stayed" lacks "there is no stream" sidecar_log watcher
 
 # --- the serving broker is killed
 streams() { k1 get --raw "/api/v1/namespaces/multicluster-service-account/pods/$1:8080/proxy/metrics" | awk '/^mcsa_grpc_streams / { print int($2) }'; }
@@ -141,7 +142,29 @@ took "from the kill to the next stream" "$(later "$killed" "$reopened")"
 check "within 3 s" test "$(later "$killed" "$reopened")" -gt 0 -a "$(later "$killed" "$reopened")" -lt 3000
 check "a token is renewed by who leads now" kubemcsa renew $sai --context cluster1 -n default
 check "it is another again" differs "$second" token_id
-eventually "and the app is told" 5 app_says watcher "$(token_id)"
+third=$(token_id)
+eventually "and the app is told" 5 app_says watcher "$third"
+
+# --- and again, with a version that comes while there is no stream: the sidecar stands still
+kill -STOP "$sidecar"
+check "the one that has it now is killed too" kill -KILL "$(process "$(uid "$other" broker)" /mcsa-broker)"
+check "a token is renewed" kubemcsa renew $sai --context cluster1 -n default
+check "it is another still" differs "$third" token_id
+fourth=$(token_id)
+check "which the app has not heard of" lacks "$fourth" k1 logs watcher -c app
+kill -CONT "$sidecar"
+eventually "and does, when the sidecar goes on" 10 app_says watcher "$fourth"
+for id in "$first" "$second" "$third"; do check "as of each one before" app_says watcher "$id"; done
+
+# --- a pod that is there before the account
+import early default "name: not-yet"
+eventually "an import has no account" 20 eval '[[ -n $(condition early Ready) ]] && refused has_reason early TokenIssued'
+sai=early pod early watch-client
+waits() { process "$(uid early k1)" "/mcsa-sidecar wait" && [[ $(k1 get pod early -o jsonpath='{.status.phase}') == Pending ]]; }
+eventually "its pod waits in the sidecar's start gate" 20 waits
+k2 create serviceaccount not-yet >/dev/null
+check "and is ready when the account is there" k1 wait --for=condition=Ready pod/early --timeout=30s
+eventually "with its token" 5 app_says early "$(status_field early tokenId)"
 
 # --- kubectl as it is, by KUBECONFIG and the exec plugin
 pod kubectl 'while true; do kubectl get pods -o name 2>&1; sleep 1; done' "" kubeconfig
@@ -193,4 +216,4 @@ took "from then to its socket" $((bound - started))
 check "within 2 s" test $((bound - started)) -lt 2000
 check "and serves" same "$(field 'm["config"]["token"]' socket_client get $sai)" "$(secret_token)"
 check "the app saw no error" test -z "$(k1 logs late -c app | grep -v "a token of")"
-check "no log holds a token" refused says eyJ eval 'for pod in watcher late kubectl; do k1 logs $pod --all-containers; done'
+for name in watcher late kubectl; do check "no log of $name holds a token" lacks eyJ k1 logs $name --all-containers; done
