@@ -180,7 +180,7 @@ TEST_F(SidecarClientTest, ASocketThatHangsIsGivenUpAfterTheTimeout) {
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(Token(*config), "from-file");
   EXPECT_EQ((*client.GetConfig("a"))->token.Reveal(), "from-file");
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
   close(listener);
 }
 

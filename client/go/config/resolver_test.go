@@ -2,11 +2,13 @@ package config
 
 import (
 	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -84,6 +86,23 @@ func TestAnUnreadableImportsDirectoryIsNotTakenForNone(t *testing.T) {
 	must(t, os.WriteFile(file, nil, 0o600))
 	if config, _, err := (Resolver{ImportsDirectory: file}).ConfigAndNamespace(); err == nil {
 		t.Errorf("got %s", config.Host)
+	}
+}
+
+func TestAnImportWithoutPermissionIsNamedAndNotPassedOver(t *testing.T) {
+	outsideOfPods(t, kubeconfigText)
+	resolver := mounted(t, "east")
+	must(t, os.Chmod(filepath.Join(resolver.ImportsDirectory, "east", "token"), 0))
+	if os.Geteuid() == 0 { // who may read everything
+		must(t, os.Chmod(filepath.Dir(filepath.Dir(resolver.ImportsDirectory)), 0o755))
+		must(t, os.Chmod(filepath.Dir(resolver.ImportsDirectory), 0o755))
+		must(t, os.Chmod(resolver.ImportsDirectory, 0o755))
+		must(t, syscall.Seteuid(65534))
+		defer func() { must(t, syscall.Seteuid(0)) }()
+	}
+	_, _, err := resolver.ConfigAndNamespace()
+	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "east") {
+		t.Errorf("got %v", err)
 	}
 }
 

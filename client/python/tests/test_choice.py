@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,21 @@ def test_an_unreadable_directory_is_not_taken_for_an_empty_one(imports: Imports,
     imports.directory.write_text("a file")
     with pytest.raises(mcsa.ConfigError, match="service account imports"):
         mcsa.config_and_namespace(imports.options)
+
+
+def test_imports_without_permission_are_not_taken_for_none(imports: Imports, kubeconfig: Path) -> None:
+    imports.add("east")
+    imports.directory.chmod(0)
+    root = os.geteuid() == 0  # who may read everything
+    if root:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(mcsa.ConfigError, match=r"Permission denied.*imports"):
+            mcsa.config_and_namespace(imports.options)
+    finally:
+        if root:
+            os.seteuid(0)
+        imports.directory.chmod(0o755)
 
 
 def test_a_name_means_the_import_then_the_context(imports: Imports, kubeconfig: Path) -> None:

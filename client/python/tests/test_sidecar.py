@@ -1,5 +1,7 @@
 import asyncio
+import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,6 +42,17 @@ class FakeSidecar(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def _get(self, request: v1.GetConfigRequest, context: Any) -> v1.GetConfigResponse:
         return v1.GetConfigResponse(config=v1.Config(name=request.name, token=b"token"))
+
+
+def test_a_socket_that_hangs_is_given_up_at_the_deadline() -> None:
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(f"{directory}/socket")
+        silent.listen()
+        began = time.monotonic()
+        with pytest.raises(grpc.RpcError) as error:
+            sidecar.get_config("east", f"{directory}/socket", deadline=0.3)
+        assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        assert time.monotonic() - began < 2
 
 
 @pytest.fixture
