@@ -4,13 +4,15 @@
 api_server_pid() { pgrep -f "kube-apiserver .*$1/"; }
 api_server_port() { tr '\0' '\n' <"/proc/$(api_server_pid "$1")/cmdline" | sed -n 's/^--secure-port=//p' | tail -1; }
 
-# stop_api_server CLUSTER: ends it. Its arguments are kept for start_api_server.
+# stop_api_server CLUSTER: ends it. Its arguments are kept for start_api_server. Returns when its port is free: the process's
+# name is gone before its sockets are.
 stop_api_server() {
-  local pid
+  local pid port
   pid=$(api_server_pid "$1")
+  port=$(api_server_port "$1")
   mapfile -d '' -t api_server_command <"/proc/$pid/cmdline"
   kill -9 "$pid"
-  while api_server_pid "$1" >/dev/null; do sleep 0.05; done
+  while [[ -n $(ss -tlnH "sport = :$port") ]]; do sleep 0.05; done
 }
 
 # start_api_server CLUSTER [FLAG...]: starts what stop_api_server ended last, with further flags, of which the last of one
