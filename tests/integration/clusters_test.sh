@@ -23,5 +23,15 @@ check "kubectl has a context of the cluster" tools/clusters exec -- kubectl --co
 check "kubemcsa is on its PATH" tools/clusters exec -- bash -c '[[ $(command -v kubemcsa) == "$MCSA_CLUSTERS_DIR"/* ]] && kubemcsa version'
 check "a second up tells what runs" says "nodes: no" tools/clusters up --no-nodes only
 check "down" tools/clusters down
-check "leaves no process" test "$(processes)" = 0
+check "leaves no process" refused pgrep -f "$work/others/"
 check "and no file" refused test -e "$work/others"
+
+# --- one of two ends by itself
+tools/clusters up --no-nodes one two >/dev/null 2>&1
+one=$(head -1 "$work/others/pids")
+kill -KILL "$one"
+while kill -0 "$one" 2>/dev/null; do sleep 0.1; done
+check "exec of clusters of which one has ended is refused" fails_with 1 "no clusters run" tools/clusters exec -- true
+check "up starts them anew" tools/clusters up --no-nodes one two
+check "and ends what was left" test "$(processes)" = 2
+check "down ends them all" eval 'tools/clusters down && ! pgrep -f "$work/others/"'
