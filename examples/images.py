@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BUILD = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mcsa" / "examples"
+BUILD = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mcsa" / "examples"
 
 # In the environment of tools/python, and of no use to the example.
 TOOLS = {

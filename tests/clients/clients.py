@@ -15,7 +15,7 @@ from pods import Pod
 from tokens import IMPORT
 
 ROOT = Path(__file__).resolve().parents[2]
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mcsa" / "clients"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mcsa" / "clients"
 CALL = 60  # seconds for one call, a JVM's first included
 
 
