@@ -40,6 +40,17 @@ TEST_F(ConfigServiceTest, ASlowReaderGetsTheNewestAndNotAllInBetween) {
   EXPECT_LT(messages, kChanges / 2);
 }
 
+TEST_F(ConfigServiceTest, WhatHasBeenSentIsNotSentAgain) {
+  const auto watch = Open("pod");
+  AwaitStreams(1);
+  const ConfigStore::Pointer first = Snapshot("a", "First");
+  store_.Set({"ns", "a"}, first, /*tell=*/true);
+  EXPECT_EQ(Next(*watch), "First");
+  store_.Set({"ns", "a"}, first, /*tell=*/true);
+  store_.Set({"ns", "a"}, Snapshot("a", "Second"), /*tell=*/true);
+  EXPECT_EQ(Next(*watch), "Second");
+}
+
 TEST_F(ConfigServiceTest, AnImportThatHangsHoldsUpTheOthersForASecondOnly) {
   const auto watch = Open("pod", {"a", "b"});
   AwaitStreams(1);

@@ -140,6 +140,7 @@ void WatchCall::SendLocked() {
     snapshots.push_back(deps_.store.Get(key));
     if (snapshots.back() == nullptr && waits_) return;  // the store tells when it is there
   }
+  if (!waits_ && snapshots == sent_) return;  // told of what Begin found by itself
   waits_ = false;
   std::vector<grpc::Slice> imports;
   auto refused = refused_.begin();
@@ -156,6 +157,7 @@ void WatchCall::SendLocked() {
     }
   }
   for (; refused != refused_.end(); ++refused) imports.push_back(EncodeRefused(*refused));
+  sent_ = std::move(snapshots);
   message_ = grpc::ByteBuffer(imports.data(), imports.size());
   writing_ = true;
   deps_.on_message();

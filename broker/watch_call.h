@@ -75,13 +75,14 @@ class WatchCall final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   bool joined_ = false;  // subscribed and counted, and not yet left
   bool dirty_ = false;   // something changed since the message under way was made
   Caller caller_;
-  std::vector<k8s::ObjectKey> keys_;       // constant once set, by Begin
-  std::vector<std::string> refused_;       // as above
-  std::vector<bool> audited_;              // of keys_
-  bool waits_ = true;                      // for what could not be read yet, so that the first message is whole
-  std::unique_ptr<grpc::Alarm> patience_;  // ends waits_
-  bool writing_ = false;                   // message_ is under way
-  grpc::ByteBuffer message_;               // a WatchConfigsResponse
+  std::vector<k8s::ObjectKey> keys_;        // constant once set, by Begin
+  std::vector<std::string> refused_;        // as above
+  std::vector<bool> audited_;               // of keys_
+  bool waits_ = true;                       // for what could not be read yet, so that the first message is whole
+  std::unique_ptr<grpc::Alarm> patience_;   // ends waits_
+  std::vector<ConfigStore::Pointer> sent_;  // in the last message, in the order of keys_
+  bool writing_ = false;                    // message_ is under way
+  grpc::ByteBuffer message_;                // a WatchConfigsResponse
 };
 
 // The codes are the same by definition.
