@@ -16,16 +16,17 @@ stop_api_server() {
 }
 
 # start_api_server CLUSTER [FLAG...]: starts what stop_api_server ended last, with further flags, of which the last of one
-# name counts. Returns when it is ready.
+# name counts. Returns when it is ready. Starts it again when it ends: its port may be taken for a moment.
 start_api_server() {
-  local cluster=$1
-  shift
-  start_helper "${api_server_command[@]}" "$@" >>"$cluster/kube-apiserver.log" 2>&1
-  disown # else bash tells of its end
-  local end=$((SECONDS + 40)) port
-  until port=$(api_server_port "$cluster" 2>/dev/null) && [[ -n $port ]] &&
-    kubectl --kubeconfig "$cluster/admin.kubeconfig" --server="https://127.0.0.1:$port" --insecure-skip-tls-verify get --raw /readyz >/dev/null 2>&1; do
+  local cluster=$1 end=$((SECONDS + 40)) command=("${api_server_command[@]}" "${@:2}") port pid=
+  port=$(printf '%s\n' "${command[@]}" | sed -n 's/^--secure-port=//p' | tail -1)
+  until kubectl --kubeconfig "$cluster/admin.kubeconfig" --server="https://127.0.0.1:$port" --insecure-skip-tls-verify get --raw /readyz >/dev/null 2>&1; do
     ((SECONDS < end)) || { echo "FAIL the API server of ${cluster##*/} did not start again"; return 1; }
+    if [[ -z $pid ]] || ! kill -0 "$pid" 2>/dev/null; then
+      start_helper "${command[@]}" >>"$cluster/kube-apiserver.log" 2>&1
+      pid=${helper_pids[-1]}
+      disown # else bash tells of its end
+    fi
     sleep 0.1
   done
 }
