@@ -121,6 +121,7 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("folder", type=Path)
 parser.add_argument("examples", nargs="+", choices=BUILDERS, metavar="EXAMPLE", help=", ".join(BUILDERS))
 arguments = parser.parse_args()
-BUILD.mkdir(parents=True, exist_ok=True)
+for folder in (BUILD, arguments.folder):
+    folder.mkdir(parents=True, exist_ok=True)
 for name in arguments.examples:
     BUILDERS[name](arguments.folder / f"{name}.tar")

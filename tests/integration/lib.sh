@@ -26,6 +26,9 @@ eventually() {
 }
 
 refused() { ! "$@"; }
+# outside COMMAND...: in the network of who started the script. That of clusters with nodes leads nowhere else, and a build
+# may have to fetch something.
+outside() { nsenter --net="/proc/$PPID/ns/net" -- "$@"; }
 # fails_with STATUS TEXT COMMAND...: exits so and says so.
 fails_with() {
   local status=$1 text=$2 output
