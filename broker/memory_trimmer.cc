@@ -9,7 +9,8 @@
 namespace broker {
 namespace {
 
-constexpr std::chrono::seconds kInterval(10);
+// A thousand that come and go between two looks would be missed.
+constexpr std::chrono::seconds kInterval(1);
 // Fewer are not worth a walk through all heaps, which holds up whoever allocates meanwhile.
 constexpr size_t kWorthIt = 100;
 
@@ -27,12 +28,13 @@ MemoryTrimmer::~MemoryTrimmer() {
 }
 
 void MemoryTrimmer::Loop() {
-  size_t most = 0;  // since the last trim
+  size_t most = 0, previous = 0;  // most: since the last trim
   std::unique_lock lock(mu_);
   while (!wake_.wait_for(lock, kInterval, [this] { return stopping_; })) {
     const size_t now = load_();
     most = std::max(most, now);
-    if (most < now + kWorthIt) continue;
+    const bool falls = now < std::exchange(previous, now);  // then there is more to come
+    if (falls || most < now + kWorthIt) continue;
     malloc_trim(0);
     most = now;
   }

@@ -10,7 +10,7 @@
 namespace broker {
 
 // Gives memory back to the system after many have left: glibc keeps what is freed below the top of its heaps, and a
-// stream's 110 KB lie scattered there. In a thread of its own, which looks every few seconds.
+// stream's 110 KB lie scattered there. In a thread of its own, which looks each second.
 class MemoryTrimmer {
  public:
   // `load`: how many there are; thread-safe.
