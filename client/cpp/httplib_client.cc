@@ -1,5 +1,7 @@
 #include "client/cpp/httplib_client.h"
 
+#include <absl/strings/match.h>
+
 #include <utility>
 
 #include "k8s/api/httplib_client.h"
@@ -7,6 +9,15 @@
 #include "k8s/core/server_url.h"
 
 namespace mcsa {
+namespace {
+
+// Whether a head that is being written asks a proxy for a tunnel. It goes there in clear text.
+bool IsForProxy(const httplib::Stream& head) {
+  const auto* buffer = dynamic_cast<const httplib::detail::BufferStream*>(&head);
+  return buffer == nullptr || absl::StartsWith(buffer->get_buffer(), "CONNECT ");
+}
+
+}  // namespace
 
 absl::StatusOr<HttplibClient> MakeHttplibClient(const RemoteConfig& config) {
   absl::StatusOr<ConfigSnapshot> current = config.Current();
@@ -25,7 +36,7 @@ absl::StatusOr<HttplibClient> MakeHttplibClient(const RemoteConfig& config) {
   (*client)->set_header_writer([config](httplib::Stream& stream, httplib::Headers& headers) {
     httplib::Headers all = headers;
     if (const auto authorization = config.Authorization();
-        authorization.ok() && !authorization->empty() && !all.contains("Authorization")) {
+        authorization.ok() && !authorization->empty() && !all.contains("Authorization") && !IsForProxy(stream)) {
       all.emplace("Authorization", authorization->Reveal());
     }
     return httplib::detail::write_headers(stream, all);

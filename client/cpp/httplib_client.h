@@ -28,7 +28,8 @@ struct HttplibClient {
 // so that a renewed token needs nothing; a header that the caller sets wins. When no token can be had, the request goes
 // without one and the server answers 401; config.token() tells why. Redirects are not followed. Paths must be escaped.
 //
-// Dials nothing. Errors: those of RemoteConfig::Current(); INVALID_ARGUMENT, the URL or a certificate is malformed.
+// Dials nothing. Errors: those of RemoteConfig::Current(); INVALID_ARGUMENT, the URL or a certificate is malformed, or
+// there are both a proxy and a tls-server-name.
 absl::StatusOr<HttplibClient> MakeHttplibClient(const RemoteConfig& config);
 
 }  // namespace mcsa

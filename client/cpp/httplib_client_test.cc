@@ -40,6 +40,31 @@ TEST_F(HttplibClientTest, AfterAWithdrawalNoOldTokenIsSent) {
   EXPECT_EQ(api.client->Get("/pods")->body, "/pods ");
 }
 
+// Asked for a tunnel in clear text, it would have the token in its log.
+TEST_F(HttplibClientTest, AProxyIsNotShownTheToken) {
+  httplib::Server proxy;
+  std::string asked, shown;
+  proxy.set_pre_routing_handler([&](const httplib::Request& request, httplib::Response& response) {
+    asked = request.method + " " + request.target;
+    shown = request.get_header_value("Authorization");
+    response.status = 502;
+    return httplib::Server::HandlerResponse::Handled;
+  });
+  const int port = proxy.bind_to_any_port("127.0.0.1");
+  std::thread serving([&] { proxy.listen_after_bind(); });
+  auto files = k8s::ImportFiles("canary", "https://server.example:6443");
+  files["ca.crt"] = ca_.certificate;
+  k8s::WriteAtomically(folder_ / "east", files);
+  const auto config = ServiceAccountImportConfigAndNamespace(
+      {.imports_directory = folder_.path(),
+       .environment = {{{"HTTPS_PROXY", "http://127.0.0.1:" + std::to_string(port)}}}});
+  MakeHttplibClient(*config)->client->Get("/pods");
+  proxy.stop();
+  serving.join();
+  EXPECT_EQ(asked, "CONNECT server.example:6443");
+  EXPECT_EQ(shown, "");
+}
+
 TEST_F(HttplibClientTest, AMalformedCaIsAnError) {
   Mount("token-1", "", "no certificate");
   EXPECT_TRUE(absl::IsInvalidArgument(MakeHttplibClient(Config()).status()));
