@@ -1,13 +1,16 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/homedir"
 )
 
 // ConfigAndNamespaceForContext returns a context of the standard kubeconfig ($KUBECONFIG, else ~/.kube/config). "" means
@@ -20,17 +23,20 @@ func ConfigAndNamespaceForContext(context string) (*rest.Config, string, error) 
 // the current context.
 func ConfigAndNamespaceForKubeconfigAndContext(kubeconfig string, context string) (*rest.Config, string, error) {
 	loader := LoaderForKubeconfigAndContext(kubeconfig, context)
-	if context != "" {
-		// client-go says only that the context is missing, and without a kubeconfig not even that.
-		contexts, err := AllContextsForKubeconfig(kubeconfig)
-		if err != nil {
-			return nil, "", err
-		}
-		if !slices.Contains(contexts, context) {
-			return nil, "", fmt.Errorf("no kubeconfig context %q; there are: %s", context, listed(contexts))
-		}
+	raw, err := loader.RawConfig()
+	if err != nil {
+		return nil, "", fmt.Errorf("kubeconfig: %w", err)
 	}
-	return configAndNamespace(loader)
+	name := cmp.Or(context, raw.CurrentContext)
+	if name == "" {
+		return configAndNamespace(loader)
+	}
+	if _, found := raw.Contexts[name]; !found {
+		// client-go says only that the context is missing, and without a kubeconfig not even that.
+		return nil, "", fmt.Errorf("no kubeconfig context %q; there are: %s", name, listed(slices.Sorted(maps.Keys(raw.Contexts))))
+	}
+	// Not by the loader: in a pod it takes a context without its cluster, or without a namespace, for the pod's own.
+	return configAndNamespace(clientcmd.NewNonInteractiveClientConfig(raw, name, &clientcmd.ConfigOverrides{}, loader.ConfigAccess()))
 }
 
 // AllContextsForKubeconfig returns the names of the contexts of a kubeconfig file, sorted; "" means the standard
@@ -47,8 +53,11 @@ func AllContextsForKubeconfig(kubeconfig string) ([]string, error) {
 // kubeconfig and the current context.
 func LoaderForKubeconfigAndContext(kubeconfig string, context string) clientcmd.ClientConfig {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	if kubeconfig != "" {
+	switch {
+	case kubeconfig != "":
 		rules = &clientcmd.ClientConfigLoadingRules{ExplicitPath: kubeconfig}
+	case os.Getenv(clientcmd.RecommendedConfigPathEnvVar) == "" && homedir.HomeDir() == "":
+		rules = &clientcmd.ClientConfigLoadingRules{} // else .kube/config below the working directory
 	}
 	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context})
 }

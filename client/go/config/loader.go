@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"k8s.io/client-go/rest"
@@ -98,8 +99,10 @@ func (r Resolver) load(name string) (*rest.Config, string, error) {
 	said := source.pushed.state(name).GetConfig()
 	config := &rest.Config{WrapTransport: source.wrap}
 	if err == nil || said == nil {
-		// By path, so that client-go follows a changed CA as well.
-		config.CAFile = filepath.Join(directory, "ca.crt")
+		// By path, so that client-go follows a changed CA as well. Empty means the system's roots, to client-go none.
+		if ca := filepath.Join(directory, "ca.crt"); hasContent(ca) {
+			config.CAFile = ca
+		}
 		// For those who read the path; client-go alone would look at the file once a minute and never on a 401.
 		config.BearerTokenFile = source.path
 	} else {
@@ -114,4 +117,9 @@ func (r Resolver) load(name string) (*rest.Config, string, error) {
 	_ = source.readFile() // what client-go is about to read as well; without a file there is nothing to know
 	config.Host = now.server
 	return config, now.namespace, nil
+}
+
+func hasContent(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Size() > 0
 }

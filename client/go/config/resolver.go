@@ -138,7 +138,16 @@ func (r Resolver) ServiceAccountImportNames() ([]string, error) {
 	}
 	var names []string
 	for _, entry := range entries {
-		if isImportName(entry.Name()) && isDirectory(filepath.Join(r.importsDirectory(), entry.Name())) {
+		if !isImportName(entry.Name()) {
+			continue
+		}
+		// Follows links: a volume may be laid out with them.
+		info, err := os.Stat(filepath.Join(r.importsDirectory(), entry.Name()))
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+		case err != nil:
+			return nil, fmt.Errorf("service account imports: %w", err)
+		case info.IsDir():
 			names = append(names, entry.Name())
 		}
 	}
@@ -168,10 +177,4 @@ func (r Resolver) ServiceAccountImportMounted(name string) (bool, error) {
 // isImportName keeps the dot entries of volumes out, and a name from outside from becoming a path.
 func isImportName(name string) bool {
 	return name != "" && name[0] != '.' && !strings.ContainsRune(name, '/')
-}
-
-// isDirectory follows links: a volume may be laid out with them.
-func isDirectory(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
 }

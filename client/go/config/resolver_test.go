@@ -5,11 +5,15 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 )
 
 const kubeconfigText = `
@@ -74,9 +78,100 @@ func TestWithoutImportsTheCurrentContextIsTaken(t *testing.T) {
 
 func TestWithNothingAtAllThereIsAnError(t *testing.T) {
 	outsideOfPods(t, "")
-	t.Setenv("HOME", "")
 	if _, _, err := mounted(t).ConfigAndNamespace(); err == nil {
 		t.Error("no error")
+	}
+}
+
+func TestWithoutHomeTheWorkingDirectoryIsNotTakenForIt(t *testing.T) {
+	outsideOfPods(t, kubeconfigText)
+	t.Setenv("HOME", "")
+	recommended := clientcmd.RecommendedHomeFile
+	clientcmd.RecommendedHomeFile = os.Getenv("KUBECONFIG") // what client-go makes of no HOME when it starts
+	t.Cleanup(func() { clientcmd.RecommendedHomeFile = recommended })
+	t.Setenv("KUBECONFIG", "")
+	if config, _, err := mounted(t).ConfigAndNamespace(); err == nil {
+		t.Errorf("got %s", config.Host)
+	}
+}
+
+// inPod runs the rest of a test where client-go finds a pod's own service account: in a second process, which sees files
+// of its own below /run. False means that it ran there.
+func inPod(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv("TEST_IN_POD") == "true" {
+		return true
+	}
+	const script = `
+		mount -t tmpfs none /run
+		mkdir -p /run/secrets/kubernetes.io/serviceaccount
+		cd /run/secrets/kubernetes.io/serviceaccount
+		echo own-token >token
+		echo own-namespace >namespace
+		exec "$0" "$@"`
+	command := exec.Command("unshare", "--map-root-user", "--mount", "sh", "-ec", script, os.Args[0], "-test.run=^"+t.Name()+"$")
+	command.Env = append(os.Environ(), "TEST_IN_POD=true")
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, output)
+	}
+	return false
+}
+
+func ownServiceAccount(t *testing.T) {
+	t.Helper()
+	t.Setenv("KUBERNETES_SERVICE_HOST", "own.example")
+	t.Setenv("KUBERNETES_SERVICE_PORT", "443")
+}
+
+func TestInAPodABrokenContextIsNotTakenForThePodsOwnCluster(t *testing.T) {
+	if !inPod(t) {
+		return
+	}
+	outsideOfPods(t, strings.ReplaceAll(kubeconfigText, "current-context: home", "current-context: broken"))
+	ownServiceAccount(t)
+	resolver := mounted(t)
+	if config, _, err := resolver.NamedConfigAndNamespace("broken"); err == nil {
+		t.Errorf("by name: got %s", config.Host)
+	}
+	if config, _, err := resolver.ConfigAndNamespace(); err == nil {
+		t.Errorf("as the current one: got %s", config.Host)
+	}
+	if all, _ := resolver.AllNamedConfigsAndNamespaces(); all["broken"].Config != nil {
+		t.Errorf("among all: got %s", all["broken"].Config.Host)
+	}
+}
+
+func TestInAPodAContextWithoutNamespaceMeansDefault(t *testing.T) {
+	if !inPod(t) {
+		return
+	}
+	outsideOfPods(t, strings.ReplaceAll(kubeconfigText, ", namespace: lab", ""))
+	ownServiceAccount(t)
+	if _, namespace, err := mounted(t).NamedConfigAndNamespace("home"); err != nil || namespace != "default" {
+		t.Errorf("got namespace %q, %v", namespace, err)
+	}
+}
+
+func TestInAPodWithoutKubeconfigItsOwnServiceAccountIsTaken(t *testing.T) {
+	if !inPod(t) {
+		return
+	}
+	outsideOfPods(t, "")
+	ownServiceAccount(t)
+	config, namespace, err := mounted(t).ConfigAndNamespace()
+	must(t, err)
+	if config.Host != "https://own.example:443" || strings.TrimSpace(namespace) != "own-namespace" {
+		t.Errorf("got %s, namespace %s", config.Host, namespace)
+	}
+}
+
+func TestAnEmptyCaMeansTheSystemsRoots(t *testing.T) {
+	config, _, err := mounted(t, "east").ConfigAndNamespace()
+	must(t, err)
+	tls, err := rest.TLSConfigFor(config)
+	must(t, err)
+	if tls != nil && tls.RootCAs != nil {
+		t.Error("there is a pool of roots, with none in it")
 	}
 }
 
@@ -89,17 +184,36 @@ func TestAnUnreadableImportsDirectoryIsNotTakenForNone(t *testing.T) {
 	}
 }
 
+// asNobody lets the rest of a test be refused what the mode of a file refuses, also if root runs it. The folders above
+// the imports are opened to it.
+func asNobody(t *testing.T, resolver Resolver) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return
+	}
+	above := filepath.Dir(resolver.ImportsDirectory)
+	must(t, os.Chmod(above, 0o755))
+	must(t, os.Chmod(filepath.Dir(above), 0o755))
+	must(t, syscall.Seteuid(65534))
+	t.Cleanup(func() { must(t, syscall.Seteuid(0)) })
+}
+
+func TestADirectoryThatCanOnlyBeListedIsNotTakenForEmpty(t *testing.T) {
+	outsideOfPods(t, kubeconfigText)
+	resolver := mounted(t, "east")
+	must(t, os.Chmod(resolver.ImportsDirectory, 0o444))
+	t.Cleanup(func() { _ = os.Chmod(resolver.ImportsDirectory, 0o755) })
+	asNobody(t, resolver)
+	if config, _, err := resolver.ConfigAndNamespace(); err == nil {
+		t.Errorf("got %s", config.Host)
+	}
+}
+
 func TestAnImportWithoutPermissionIsNamedAndNotPassedOver(t *testing.T) {
 	outsideOfPods(t, kubeconfigText)
 	resolver := mounted(t, "east")
 	must(t, os.Chmod(filepath.Join(resolver.ImportsDirectory, "east", "token"), 0))
-	if os.Geteuid() == 0 { // who may read everything
-		must(t, os.Chmod(filepath.Dir(filepath.Dir(resolver.ImportsDirectory)), 0o755))
-		must(t, os.Chmod(filepath.Dir(resolver.ImportsDirectory), 0o755))
-		must(t, os.Chmod(resolver.ImportsDirectory, 0o755))
-		must(t, syscall.Seteuid(65534))
-		defer func() { must(t, syscall.Seteuid(0)) }()
-	}
+	asNobody(t, resolver)
 	_, _, err := resolver.ConfigAndNamespace()
 	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "east") {
 		t.Errorf("got %v", err)

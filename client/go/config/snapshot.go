@@ -51,3 +51,8 @@ func readState(directory string) (snapshot, error) {
 	}
 	return read, nil
 }
+
+func isDirectory(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
