@@ -129,12 +129,31 @@ def test_a_kubeconfig_with_duplicate_names_leaves_imports_usable(imports: Import
     assert "several contexts named home" in str(found.errors["kubeconfig"])
 
 
-@pytest.mark.parametrize("text", ["token: [canary", "- canary", "contexts: [canary]", "contexts: canary"])
+MALFORMED = [
+    "token: [canary",
+    "- canary",
+    "contexts: [canary]",
+    "contexts: canary",
+    "contexts: [{name: a, context: canary}]",
+    "users: [canary]",
+    "users: [{user: {token: canary}}]",
+]
+
+
+@pytest.mark.parametrize("text", MALFORMED)
 def test_a_file_that_is_no_kubeconfig_is_not_quoted(imports: Imports, kubeconfig: Path, text: str) -> None:
     kubeconfig.write_text(text)
     with pytest.raises(mcsa.ConfigError) as raised:
         mcsa.config_and_namespace(imports.options)
     assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize("text", MALFORMED)
+def test_nor_does_it_hide_the_imports(imports: Imports, kubeconfig: Path, text: str) -> None:
+    imports.add("east")
+    kubeconfig.write_text(text)
+    found = mcsa.all_named_configs_and_namespaces(imports.options)
+    assert (list(found.configs), list(found.errors)) == (["east"], ["kubeconfig"])
 
 
 def test_of_several_kubeconfigs_the_first_to_name_a_thing_wins(imports: Imports, kubeconfig: Path) -> None:

@@ -55,6 +55,16 @@ def test_a_socket_that_hangs_is_given_up_at_the_deadline() -> None:
         assert time.monotonic() - began < 2
 
 
+def test_a_watch_where_no_sidecar_answers_says_so(tmp_path: Path) -> None:
+    with pytest.raises(TimeoutError, match="no sidecar answers at unix:.*none within 0.3 s"):
+        next(sidecar.watch_configs(socket=str(tmp_path / "none"), deadline=0.3))
+
+
+async def test_and_with_asyncio_too(tmp_path: Path) -> None:
+    with pytest.raises(TimeoutError, match="no sidecar answers at unix:.*none within 0.3 s"):
+        await anext(sidecar.watch_configs_async(socket=str(tmp_path / "none"), deadline=0.3))
+
+
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[FakeSidecar], FakeSidecar]]:
     directory = tempfile.TemporaryDirectory()  # pytest's is too long for a socket
@@ -107,6 +117,11 @@ async def test_and_with_asyncio(serve: Callable[..., FakeSidecar]) -> None:
 def test_one_config_is_had_by_name(serve: Callable[..., FakeSidecar]) -> None:
     serve(FakeSidecar())
     assert sidecar.get_config("east").name == "east"
+
+
+async def test_one_config_is_had_by_name_with_asyncio(serve: Callable[..., FakeSidecar]) -> None:
+    serve(FakeSidecar())
+    assert (await sidecar.get_config_async("east")).name == "east"
 
 
 def test_a_socket_that_is_not_there_is_unavailable(tmp_path: Path) -> None:

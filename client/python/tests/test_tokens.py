@@ -52,6 +52,52 @@ def test_the_token_file_of_a_context_is_followed_too(imports: Imports, server: S
     assert server.sent == ["Bearer second"]
 
 
+def kubeconfig_with_plugin(folder: Path, server: str, plugin: str) -> None:
+    (folder / "plugin").write_text(f"#!/bin/sh\n{plugin}\n")
+    (folder / "plugin").chmod(0o755)
+    user = f"exec: {{apiVersion: client.authentication.k8s.io/v1, command: {folder}/plugin, interactiveMode: Never}}"
+    (folder / "kubeconfig").write_text(
+        f"current-context: a\nclusters: [{{name: a, cluster: {{server: '{server}'}}}}]\n"
+        f"users: [{{name: a, user: {{{user}}}}}]\ncontexts: [{{name: a, context: {{cluster: a, user: a}}}}]\n"
+    )
+
+
+# A token, numbered, that has ended already.
+COUNTING = """
+cd "$(dirname "$0")"; echo >>calls
+echo '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status":
+       {"token": "'$(wc -l <calls)'", "expirationTimestamp": "2020-01-01T00:00:00Z"}}'"""
+
+
+def test_the_exec_plugin_of_a_context_runs_again(imports: Imports, server: Server, tmp_path: Path) -> None:
+    kubeconfig_with_plugin(tmp_path, server.url, COUNTING)
+    caller(mcsa.config_and_namespace(imports.options).configuration)()
+    assert server.sent == ["Bearer 2"]
+
+
+async def test_the_exec_plugin_runs_again_with_asyncio(imports: Imports, server: Server, tmp_path: Path) -> None:
+    kubeconfig_with_plugin(tmp_path, server.url, COUNTING)
+    configuration, _ = await mcsa.aio.config_and_namespace(imports.options)
+    async with kubernetes_asyncio.client.ApiClient(configuration) as client:
+        await kubernetes_asyncio.client.VersionApi(client).get_code(_preload_content=False)
+    assert server.sent == ["Bearer 2"]
+
+
+async def test_an_exec_plugin_that_fails_is_an_error(imports: Imports, server: Server, tmp_path: Path) -> None:
+    kubeconfig_with_plugin(tmp_path, server.url, "exit 1")
+    with pytest.raises(mcsa.ConfigError, match="kubeconfig context 'a'"):
+        mcsa.config_and_namespace(imports.options)
+    with pytest.raises(mcsa.ConfigError, match="kubeconfig context 'a'"):
+        await mcsa.aio.config_and_namespace(imports.options)
+
+
+async def test_an_empty_ca_means_the_systems_roots(imports: Imports) -> None:
+    volume = imports.add("east")
+    volume.replace({**files("https://east.example", "token"), "ca.crt": ""})
+    kubernetes.client.ApiClient(mcsa.config_and_namespace(imports.options).configuration)
+    await kubernetes_asyncio.client.ApiClient((await mcsa.aio.config_and_namespace(imports.options))[0]).close()
+
+
 def test_a_token_that_was_taken_away_is_not_sent_again(imports: Imports, server: Server) -> None:
     volume = imports.add("east", server.url, "canary")
     call = caller(mcsa.config_and_namespace(imports.options).configuration)

@@ -16,7 +16,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mcsa._choose import Choice, Context, Import, Options, choose, choose_all, choose_import
-from mcsa._configs import ConfigAndNamespace, NamedConfigs, configure_import, follow_token_file, loading, own_namespace
+from mcsa._configs import (
+    ConfigAndNamespace,
+    NamedConfigs,
+    check_login,
+    configure_import,
+    follow_token_file,
+    loading,
+    own_namespace,
+)
 from mcsa._imports import ConfigError, NoImportError, NoTokenError, SeveralImportsError
 
 if TYPE_CHECKING:
@@ -97,6 +105,7 @@ def _load(choice: Choice) -> ConfigAndNamespace[Configuration]:
     with loading(choice):
         if isinstance(choice, Context):
             load_kube_config(choice.kubeconfig, choice.name, configuration)
+            check_login(configuration, choice)
             if choice.token_file:
                 follow_token_file(configuration, choice.token_file)
             return ConfigAndNamespace(configuration, choice.namespace)

@@ -25,6 +25,7 @@ class Context:
     name: str
     namespace: str
     token_file: Path | None  # of its user; client libraries read it once
+    runs_plugin: bool  # an exec plugin logs its user in
 
 
 @dataclass(frozen=True)
@@ -98,37 +99,34 @@ def _contexts(options: Options) -> tuple[dict[str, Context], str | None]:
     contexts: dict[str, dict[str, Any]] = {}
     users: dict[str, dict[str, Any]] = {}
     current = None
-    for file in filter(None, path.split(os.pathsep)):
-        content = _load(Path(file))
-        current = current or content.get("current-context")
-        for kind, found in (("context", contexts), ("user", users)):
-            for entry in content.get(kind + "s") or []:
-                body = dict(entry.get(kind) or {})
-                if token_file := body.get("tokenFile"):
-                    body["tokenFile"] = Path(file).parent / token_file
-                found.setdefault(entry["name"], body)
-    return {
-        name: Context(path, name, body.get("namespace") or "default", _token_file(users.get(body.get("user") or "")))
-        for name, body in contexts.items()
-    }, current
+    for file in map(Path, filter(None, path.split(os.pathsep))):
+        try:
+            content = yaml.safe_load(file.read_text()) or {}
+            current = current or content.get("current-context")
+            for kind, found in (("context", contexts), ("user", users)):
+                named = [(str(entry["name"]), dict(entry.get(kind) or {})) for entry in content.get(kind + "s") or []]
+                _refuse_duplicates(file, kind, [name for name, _ in named])
+                for name, body in named:
+                    if token_file := body.get("tokenFile"):
+                        body["tokenFile"] = file.parent / token_file
+                    found.setdefault(name, body)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise ConfigError(f"kubeconfig: {error}") from error
+        except (yaml.YAMLError, ValueError, AttributeError, TypeError, KeyError) as error:
+            # Its text may quote the file, which may hold a token.
+            raise ConfigError(f"{file} is no kubeconfig ({type(error).__name__})") from None
+    return {name: _context(path, name, body, users) for name, body in contexts.items()}, current
 
 
-def _token_file(user: dict[str, Any] | None) -> Path | None:
-    return user.get("tokenFile") if user and not user.get("token") and not user.get("exec") else None
+def _context(path: str, name: str, body: dict[str, Any], users: dict[str, dict[str, Any]]) -> Context:
+    user = users.get(str(body.get("user")), {})
+    token_file = user.get("tokenFile")  # comes before a token beside it, as for kubectl
+    return Context(path, name, body.get("namespace") or "default", token_file, "exec" in user and not token_file)
 
 
-def _load(file: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(file.read_text()) or {}
-        names = [entry["name"] for entry in content.get("contexts") or []]
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise ConfigError(f"kubeconfig: {error}") from error
-    except (yaml.YAMLError, ValueError, AttributeError, TypeError, KeyError) as error:
-        # Its text may quote the file, which may hold a token.
-        raise ConfigError(f"{file} is no kubeconfig ({type(error).__name__})") from None
+def _refuse_duplicates(file: Path, kind: str, names: list[str]) -> None:
     duplicates = {name for name in names if names.count(name) > 1}
     if duplicates:
-        raise ConfigError(f"{file} has several contexts named {', '.join(sorted(duplicates))}")
-    return dict(content)
+        raise ConfigError(f"{file} has several {kind}s named {', '.join(sorted(duplicates))}")

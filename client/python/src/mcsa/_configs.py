@@ -34,7 +34,9 @@ def configure_import(configuration: Any, choice: Import) -> str:
     """Let a configuration, of either client library, lead to an import, and return the namespace there."""
     state = read_import(choice.directory)
     configuration.host = state.server
-    configuration.ssl_ca_cert = str(choice.directory / "ca.crt")
+    ca = choice.directory / "ca.crt"
+    if ca.exists() and ca.stat().st_size:  # else the system's roots are trusted
+        configuration.ssl_ca_cert = str(ca)
     follow_token_file(configuration, choice.directory / "token")
     return state.namespace
 
@@ -49,6 +51,12 @@ def follow_token_file(configuration: Any, path: Path) -> None:
 
     refresh(configuration)
     configuration.refresh_api_key_hook = refresh
+
+
+def check_login(configuration: Any, choice: Context) -> None:
+    """Raise ConfigError if the context's exec plugin gave no credential, which the client libraries only log."""
+    if choice.runs_plugin and not configuration.api_key and not configuration.cert_file:
+        raise ConfigError(f"kubeconfig context {choice.name!r}: its exec plugin gave no credential; run it by hand")
 
 
 def own_namespace() -> str:

@@ -9,9 +9,18 @@ The functions are those of `mcsa`, to be awaited:
 
 from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import load_incluster_config, load_kube_config
+from kubernetes_asyncio.config.kube_config import KubeConfigLoader
 
 from mcsa._choose import Choice, Context, Import, Options, choose, choose_all, choose_import
-from mcsa._configs import ConfigAndNamespace, NamedConfigs, configure_import, follow_token_file, loading, own_namespace
+from mcsa._configs import (
+    ConfigAndNamespace,
+    NamedConfigs,
+    check_login,
+    configure_import,
+    follow_token_file,
+    loading,
+    own_namespace,
+)
 from mcsa._imports import ConfigError
 
 __all__ = [
@@ -77,9 +86,22 @@ async def _load(choice: Choice) -> ConfigAndNamespace[Configuration]:
         return ConfigAndNamespace(configuration, configure_import(configuration, choice))
     with loading(choice):
         if isinstance(choice, Context):
-            await load_kube_config(choice.kubeconfig, choice.name, configuration)
+            loader = await load_kube_config(choice.kubeconfig, choice.name, configuration)
+            check_login(configuration, choice)
             if choice.token_file:
                 follow_token_file(configuration, choice.token_file)
+            elif choice.runs_plugin and configuration.api_key:
+                _run_plugin_again(configuration, loader)
             return ConfigAndNamespace(configuration, choice.namespace)
         load_incluster_config(configuration)
         return ConfigAndNamespace(configuration, own_namespace())
+
+
+def _run_plugin_again(configuration: Configuration, loader: KubeConfigLoader) -> None:
+    """Let a configuration, and copies of it, have a new token of an exec plugin once the last has ended."""
+
+    async def refresh(of: Configuration) -> None:
+        await loader.load_from_exec_plugin()  # which keeps a token that has not ended
+        of.api_key["BearerToken"] = loader.token
+
+    configuration.refresh_api_key_hook = refresh

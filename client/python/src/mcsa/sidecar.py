@@ -37,13 +37,30 @@ def get_config(name: str, socket: str | None = None, deadline: float = 2.0) -> v
         return response.config
 
 
-def watch_configs(names: Sequence[str] = (), socket: str | None = None) -> Iterator[v1.WatchConfigsResponse]:
+async def get_config_async(name: str, socket: str | None = None, deadline: float = 2.0) -> v1.Config:
+    """Do as get_config, for asyncio."""
+    async with grpc.aio.insecure_channel(_target(socket)) as channel:
+        call = channel.unary_unary(
+            _SERVICE + "GetConfig", v1.GetConfigRequest.SerializeToString, v1.GetConfigResponse.FromString
+        )
+        response: v1.GetConfigResponse = await call(v1.GetConfigRequest(name=name), timeout=deadline)
+        return response.config
+
+
+def watch_configs(
+    names: Sequence[str] = (), socket: str | None = None, deadline: float = 10.0
+) -> Iterator[v1.WatchConfigsResponse]:
     """Yield a whole snapshot at once and after each change, of the imports named, or of all this pod has if none is.
 
-    A stream that breaks is opened again after a pause (0.1 to 10 seconds); what you hold stays good meanwhile. Raises
-    grpc.RpcError only for what calling again does not cure: PERMISSION_DENIED, INVALID_ARGUMENT, UNIMPLEMENTED.
+    Raises TimeoutError if no sidecar answers within `deadline` seconds at first. A stream that breaks later is opened
+    again after a pause (0.1 to 10 seconds); what you hold stays good meanwhile. Raises grpc.RpcError only for what
+    calling again does not cure: PERMISSION_DENIED, INVALID_ARGUMENT, UNIMPLEMENTED.
     """
     with grpc.insecure_channel(_target(socket)) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=deadline)
+        except grpc.FutureTimeoutError:
+            raise _no_sidecar(socket, deadline) from None
         call = channel.unary_stream(
             _SERVICE + "WatchConfigs", v1.WatchConfigsRequest.SerializeToString, v1.WatchConfigsResponse.FromString
         )
@@ -61,10 +78,14 @@ def watch_configs(names: Sequence[str] = (), socket: str | None = None) -> Itera
 
 
 async def watch_configs_async(
-    names: Sequence[str] = (), socket: str | None = None
+    names: Sequence[str] = (), socket: str | None = None, deadline: float = 10.0
 ) -> AsyncIterator[v1.WatchConfigsResponse]:
     """Do as watch_configs, for asyncio."""
     async with grpc.aio.insecure_channel(_target(socket)) as channel:
+        try:
+            await asyncio.wait_for(channel.channel_ready(), deadline)
+        except TimeoutError:
+            raise _no_sidecar(socket, deadline) from None
         call = channel.unary_stream(
             _SERVICE + "WatchConfigs", v1.WatchConfigsRequest.SerializeToString, v1.WatchConfigsResponse.FromString
         )
@@ -84,6 +105,10 @@ async def watch_configs_async(
 def _target(socket: str | None) -> str:
     # No TLS: what protects the socket is who has it mounted.
     return "unix:" + (socket or os.environ.get("MCSA_SOCKET") or SOCKET)
+
+
+def _no_sidecar(socket: str | None, deadline: float) -> TimeoutError:
+    return TimeoutError(f"no sidecar answers at {_target(socket)} within {deadline} s; is the pod annotated for one?")
 
 
 def _apart(pause: float) -> float:
