@@ -130,7 +130,7 @@ class Client {
 
 // More objects of one kind than this are an error of the cluster, not something to read into memory.
 inline constexpr size_t kMaxListItems = 200'000;
-inline constexpr size_t kMaxListBytes = 256 << 20;
+inline constexpr size_t kMaxListBytes = 128 << 20;  // parsed, three times that: a broker's container has 512 MiB
 
 // RESOURCE_EXHAUSTED if a list is beyond those.
 absl::Status CheckListSize(const Resource& resource, size_t items, size_t bytes);

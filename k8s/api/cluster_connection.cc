@@ -3,16 +3,16 @@
 #include <absl/status/status.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
 
-#include <optional>
 #include <utility>
+#include <vector>
 
 #include "k8s/api/credential_source.h"
 #include "k8s/api/httplib_transport.h"
 #include "k8s/api/read_file.h"
 #include "k8s/api/tls_context.h"
+#include "k8s/core/no_proxy.h"
 #include "k8s/core/server_url.h"
 
 extern char** environ;
@@ -25,18 +25,6 @@ constexpr char kServiceAccountFolder[] = "/var/run/secrets/kubernetes.io/service
 std::string FolderOf(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == std::string::npos ? "." : path.substr(0, slash);
-}
-
-// As Go's httpproxy: NO_PROXY lists hosts, domain suffixes and "*"; loopback is never proxied.
-bool BypassesProxy(const std::string& host, const std::string& no_proxy) {
-  if (host == "localhost" || host == "::1" || absl::StartsWith(host, "127.")) return true;
-  const std::vector<std::string> entries = absl::StrSplit(no_proxy, absl::ByAnyChar(", "), absl::SkipEmpty());
-  for (std::string entry : entries) {
-    if (entry == "*" || entry == host) return true;
-    if (absl::StartsWith(entry, "*.")) entry.erase(0, 1);
-    if (absl::EndsWith(host, absl::StartsWith(entry, ".") ? entry : absl::StrCat(".", entry))) return true;
-  }
-  return false;
 }
 
 }  // namespace
@@ -63,20 +51,16 @@ absl::StatusOr<Kubeconfig> LoadKubeconfig(const std::string& path, const Environ
     if (home.empty()) return absl::NotFoundError("no kubeconfig found: KUBECONFIG and HOME are not set");
     list = absl::StrCat(home, "/.kube/config");
   }
-  std::optional<Kubeconfig> merged;
-  const std::vector<std::string> files = absl::StrSplit(list, ':', absl::SkipEmpty());
-  for (const std::string& file : files) {
-    absl::StatusOr<SecretString> text = ReadFile(file);
+  std::vector<KubeconfigFile> files;
+  for (const absl::string_view file : absl::StrSplit(list, ':', absl::SkipEmpty())) {
+    const std::string name(file);
+    absl::StatusOr<SecretString> text = ReadFile(name);
     if (absl::IsNotFound(text.status())) continue;
     if (!text.ok()) return text.status();
-    absl::StatusOr<Kubeconfig> kubeconfig = ParseKubeconfig(text->Reveal(), FolderOf(file));
-    if (!kubeconfig.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat(file, ": ", std::string(kubeconfig.status().message())));
-    }
-    merged = merged ? MergeKubeconfigs(*std::move(merged), *std::move(kubeconfig)) : *std::move(kubeconfig);
+    files.push_back({.folder = FolderOf(name), .text = *std::move(text), .name = name});
   }
-  if (!merged) return absl::NotFoundError(absl::StrCat("no kubeconfig found: looked at ", list));
-  return *std::move(merged);
+  if (files.empty()) return absl::NotFoundError(absl::StrCat("no kubeconfig found: looked at ", list));
+  return ParseKubeconfigs(files);
 }
 
 absl::StatusOr<ClusterAccess> InClusterAccess(const Environment& environment) {
@@ -131,7 +115,7 @@ std::string ProxyFor(const ClusterAccess& access, const Environment& environment
   std::string no_proxy = environment.Get("NO_PROXY");
   if (no_proxy.empty()) no_proxy = environment.Get("no_proxy");
   const absl::StatusOr<ServerUrl> server = ParseServerUrl(access.server, "the server");
-  if (proxy.empty() || !server.ok() || BypassesProxy(server->host, no_proxy)) return "";
+  if (proxy.empty() || !server.ok() || BypassesProxy(*server, no_proxy)) return "";
   return absl::StrContains(proxy, "://") ? proxy : absl::StrCat("http://", proxy);
 }
 

@@ -161,6 +161,14 @@ TEST_F(ConnectTest, TheEnvironmentNamesAProxyAndWhatGoesPastIt) {
   EXPECT_EQ(proxy->requests(), 1);
 }
 
+TEST_F(ConnectTest, AProxyIsNotAskedForTheTlsServerName) {
+  const auto proxy = Plain();
+  const ClusterAccess access{
+      .server = "https://server.example:6443", .tls_server_name = "api.example", .proxy_url = Url(*proxy)};
+  EXPECT_THAT(std::string(Ask(access).message()), HasSubstr("tls-server-name"));
+  EXPECT_EQ(proxy->requests(), 0);
+}
+
 // --- who it is
 TEST_F(ConnectTest, TrustsTheCaOfTheKubeconfig) {
   const auto server = Tls("127.0.0.1");
@@ -250,6 +258,23 @@ TEST_F(ConnectTest, AnExecPluginLogsUsIn) {
                         .env = {{"WHO", "alice"}}};
   EXPECT_EQ(Ask({.server = Url(*server), .exec = exec}), absl::OkStatus());
   EXPECT_EQ(server->authorization(), "Bearer token-of-alice");
+}
+
+TEST_F(ConnectTest, AnExecPluginHasItsOwnEnvironmentAndTheCluster) {
+  const std::string plugin = testing::TempDir() + "/asking-plugin";
+  WriteFile(plugin,
+            "#!/usr/bin/env python3\n"
+            "import json, os\n"
+            "info = json.loads(os.environ['KUBERNETES_EXEC_INFO'])\n"
+            "token = os.environ['PROFILE'] + '-' + info['spec']['cluster']['tls-server-name']\n"
+            "print(json.dumps({'kind': 'ExecCredential', 'status': {'token': token}}))\n");
+  chmod(plugin.c_str(), 0755);
+  const auto server = Plain();
+  setenv("PROFILE", "of-the-shell", 1);
+  const ExecPlugin exec{.command = plugin, .env = {{"PROFILE", "prod"}}, .provide_cluster_info = true};
+  EXPECT_EQ(Ask({.server = Url(*server), .tls_server_name = "east", .exec = exec}), absl::OkStatus());
+  unsetenv("PROFILE");
+  EXPECT_EQ(server->authorization(), "Bearer prod-east");
 }
 
 TEST_F(ConnectTest, AnExecPluginThatFailsIsNamedAndNotQuoted) {

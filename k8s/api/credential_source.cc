@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -136,6 +137,29 @@ absl::StatusOr<std::string> CollectOutput(pid_t pid, int fd, absl::Duration time
   return output;
 }
 
+JsonObject ExecInfo(const ExecPlugin& plugin) {
+  JsonObject spec{{"interactive", false}};
+  if (!plugin.cluster_info.empty()) spec["cluster"] = boost::json::parse(plugin.cluster_info);
+  return {{"apiVersion", plugin.api_version.empty() ? "client.authentication.k8s.io/v1" : plugin.api_version},
+          {"kind", "ExecCredential"},
+          {"spec", std::move(spec)}};
+}
+
+// spec.cluster, which some plugins choose their answer by. Without `config`: none that we know needs it.
+absl::StatusOr<std::string> ClusterInfo(const ClusterAccess& access) {
+  std::string ca = access.ca_data;
+  if (ca.empty() && !access.ca_file.empty()) {
+    const absl::StatusOr<SecretString> content = ReadFile(access.ca_file);
+    if (!content.ok()) return content.status();
+    ca = content->Reveal();
+  }
+  return boost::json::serialize(JsonObject{{"server", access.server},
+                                           {"tls-server-name", access.tls_server_name},
+                                           {"insecure-skip-tls-verify", access.insecure_skip_tls_verify},
+                                           {"certificate-authority-data", absl::Base64Escape(ca)},
+                                           {"proxy-url", access.proxy_url}});
+}
+
 }  // namespace
 
 std::unique_ptr<CredentialSource> StaticCredential(SecretString authorization) {
@@ -178,20 +202,19 @@ absl::StatusOr<ExecCredential> RunExecPlugin(const ExecPlugin& plugin, absl::Dur
     return absl::UnauthenticatedError(absl::StrCat("exec plugin ", plugin.command, " ", what,
                                                    plugin.install_hint.empty() ? "" : "; ", plugin.install_hint));
   };
-  std::vector<std::string> variables;
-  for (char** variable = environ; *variable != nullptr; ++variable) variables.emplace_back(*variable);
-  const std::string api_version = plugin.api_version.empty() ? "client.authentication.k8s.io/v1" : plugin.api_version;
-  variables.push_back(absl::StrCat(
-      "KUBERNETES_EXEC_INFO=",
-      boost::json::serialize(JsonObject{
-          {"apiVersion", api_version}, {"kind", "ExecCredential"}, {"spec", JsonObject{{"interactive", false}}}})));
-  for (const auto& [name, value] : plugin.env) variables.push_back(absl::StrCat(name, "=", value));
+  std::map<std::string, std::string> variables;  // of two with one name a program may see either
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string text = *variable;
+    variables.emplace(text.substr(0, text.find('=')), text);
+  }
+  variables["KUBERNETES_EXEC_INFO"] = absl::StrCat("KUBERNETES_EXEC_INFO=", boost::json::serialize(ExecInfo(plugin)));
+  for (const auto& [name, value] : plugin.env) variables[name] = absl::StrCat(name, "=", value);
 
   std::vector<char*> argv{const_cast<char*>(plugin.command.c_str())};
   for (const std::string& arg : plugin.args) argv.push_back(const_cast<char*>(arg.c_str()));
   argv.push_back(nullptr);
   std::vector<char*> envp;
-  for (const std::string& variable : variables) envp.push_back(const_cast<char*>(variable.c_str()));
+  for (const auto& [name, variable] : variables) envp.push_back(const_cast<char*>(variable.c_str()));
   envp.push_back(nullptr);
 
   int pipe_fds[2];
@@ -247,13 +270,19 @@ absl::StatusOr<ClientCredentials> CredentialsOf(const ClusterAccess& access) {
   } else if (!access.username.empty()) {
     credentials.authorization = StaticCredential(BasicAuthorization(access.username, access.password));
   } else if (access.exec) {
-    absl::StatusOr<ExecCredential> first = RunExecPlugin(*access.exec);
+    ExecPlugin plugin = *access.exec;
+    if (plugin.provide_cluster_info) {
+      absl::StatusOr<std::string> info = ClusterInfo(access);
+      if (!info.ok()) return info.status();
+      plugin.cluster_info = *std::move(info);
+    }
+    absl::StatusOr<ExecCredential> first = RunExecPlugin(plugin);
     if (!first.ok()) return first.status();
     if (!first->client_certificate.empty()) {
       credentials.certificate = first->client_certificate;
       credentials.key = first->client_key;
     }
-    credentials.authorization = ExecPluginCredential(*access.exec, *std::move(first), SystemClock());
+    credentials.authorization = ExecPluginCredential(std::move(plugin), *std::move(first), SystemClock());
   } else {
     credentials.authorization = StaticCredential(SecretString());
   }

@@ -43,6 +43,13 @@ absl::StatusOr<std::unique_ptr<httplib::ClientImpl>> MakeHttplibClient(const Htt
   const absl::StatusOr<ServerUrl> url = ParseServerUrl(options.server, "the server");
   if (!url.ok()) return url.status();
   const std::string& name = options.tls_server_name.empty() ? url->host : options.tls_server_name;
+  if (name != url->host && !options.proxy_url.empty()) {
+    // cpp-httplib would ask the proxy for the name, and not for where the server is.
+    return absl::InvalidArgumentError(
+        "a server with a tls-server-name cannot be reached through a proxy; name it in NO_PROXY, or use an address "
+        "that "
+        "its certificate is for");
+  }
   std::unique_ptr<httplib::ClientImpl> client;
   if (url->tls) {
     auto tls =

@@ -20,8 +20,8 @@ struct HttplibOptions {
 };
 
 // A client for one connection at a time, kept alive between requests. It knows nothing of the path in `server`, nor of
-// a credential. INVALID_ARGUMENT: the server's or the proxy's URL is malformed. Dials nothing, but looks up the
-// server's address when tls_server_name is another host.
+// a credential. INVALID_ARGUMENT: the server's or the proxy's URL is malformed, or there are both a tls_server_name and
+// a proxy. Dials nothing, but looks up the server's address when tls_server_name is another host.
 absl::StatusOr<std::unique_ptr<httplib::ClientImpl>> MakeHttplibClient(const HttplibOptions& options);
 
 }  // namespace k8s

@@ -97,7 +97,7 @@ absl::StatusOr<std::vector<std::string>> MountedImportNames(const std::string& d
     const std::string name = entry->path().filename();
     if (IsDnsSubdomain(name) && entry->is_directory(unreadable)) names.push_back(name);
   }
-  if (error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory) return names;
+  if (error == std::errc::no_such_file_or_directory) return names;
   if (error) {
     const std::string text = absl::StrCat("cannot list ", directory, ": ", error.message());
     return error == std::errc::permission_denied ? absl::PermissionDeniedError(text) : absl::UnavailableError(text);

@@ -85,6 +85,11 @@ TEST_F(MountedImportTest, NoDirectoryIsNoImports) {
   EXPECT_THAT(*MountedImportNames(folder_ / "absent"), IsEmpty());
 }
 
+TEST_F(MountedImportTest, WhatIsNoDirectoryIsNotTakenForAnEmptyOne) {
+  WriteFile(folder_ / "file", "");
+  EXPECT_FALSE(MountedImportNames(folder_ / "file").ok());
+}
+
 TEST_F(MountedImportTest, SaysWhatIsWrong) {
   const struct {
     const char* what;

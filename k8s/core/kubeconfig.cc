@@ -20,21 +20,50 @@ std::string Join(const std::string& folder, const std::string& path) {
   return path.empty() || path.front() == '/' ? path : absl::StrCat(folder, "/", path);
 }
 
-// The named items of a kubeconfig's list: clusters, users or contexts. Of two with one name nobody could say which is
+// A cluster, user or context, and the folder that its relative paths start from.
+struct Item {
+  YAML::Node node;
+  std::string folder;
+};
+using Items = std::map<std::string, Item>;
+
+// What some kubeconfigs hold together.
+struct Lists {
+  std::string current_context;
+  Items clusters, users, contexts;
+};
+
+// Adds a list's items to those of earlier files, which win. Of two with one name in one file nobody could say which is
 // meant; client-go refuses them too.
-absl::StatusOr<std::map<std::string, YAML::Node>> Named(const YAML::Node& root, const char* list, const char* item) {
-  std::map<std::string, YAML::Node> named;
-  const YAML::Node items = root[list];
-  if (!items || !items.IsSequence()) return named;
-  for (const YAML::Node& node : items) {
-    if (!node.IsMap() || !node[item]) continue;
+absl::Status AddItems(const YAML::Node& list, const char* kind, const std::string& folder, Items& all) {
+  if (!list || !list.IsSequence()) return absl::OkStatus();
+  Items items;
+  for (const YAML::Node& node : list) {
+    if (!node.IsMap() || !node[kind]) continue;
     const std::string name = Scalar(node, "name");
-    if (!named.emplace(name, node[item]).second) {
+    if (!items.emplace(name, Item{.node = node[kind], .folder = folder}).second) {
       return absl::InvalidArgumentError(
-          absl::StrCat("a kubeconfig with two ", list, " named \"", name, "\"; rename one"));
+          absl::StrCat("a kubeconfig with two ", kind, "s named \"", name, "\"; rename one"));
     }
   }
-  return named;
+  all.merge(items);
+  return absl::OkStatus();
+}
+
+absl::Status AddFile(const KubeconfigFile& file, Lists& lists) {
+  if (file.text.size() > kMaxKubeconfigBytes) {
+    return absl::InvalidArgumentError("a kubeconfig of more than 1 MiB is not read");
+  }
+  const YAML::Node root = YAML::Load(std::string(file.text.Reveal()));
+  if (!root.IsMap()) return absl::InvalidArgumentError("not a kubeconfig: no YAML mapping");
+  if (const std::string kind = Scalar(root, "kind"); !kind.empty() && kind != "Config") {
+    return absl::InvalidArgumentError("not a kubeconfig: kind is not Config");
+  }
+  if (lists.current_context.empty()) lists.current_context = Scalar(root, "current-context");
+  absl::Status status = AddItems(root["clusters"], "cluster", file.folder, lists.clusters);
+  if (status.ok()) status = AddItems(root["users"], "user", file.folder, lists.users);
+  if (status.ok()) status = AddItems(root["contexts"], "context", file.folder, lists.contexts);
+  return status;
 }
 
 bool Decode(const std::string& base64, std::string& decoded) {
@@ -91,68 +120,59 @@ absl::Status ReadUser(const YAML::Node& user, const std::string& folder, Cluster
   return absl::OkStatus();
 }
 
-absl::StatusOr<ClusterAccess> Resolve(const YAML::Node& context, const std::map<std::string, YAML::Node>& clusters,
-                                      const std::map<std::string, YAML::Node>& users, const std::string& folder) {
+absl::StatusOr<ClusterAccess> Resolve(const YAML::Node& context, const Lists& lists) {
   ClusterAccess access;
   access.cluster_name = Scalar(context, "cluster");
   access.namespace_name = Scalar(context, "namespace");
   if (access.namespace_name.empty()) access.namespace_name = "default";
-  const auto cluster = clusters.find(access.cluster_name);
-  if (cluster == clusters.end())
+  const auto cluster = lists.clusters.find(access.cluster_name);
+  if (cluster == lists.clusters.end())
     return absl::FailedPreconditionError(absl::StrCat("there is no cluster \"", access.cluster_name, "\""));
-  if (absl::Status status = ReadCluster(cluster->second, folder, access); !status.ok()) return status;
+  absl::Status status = ReadCluster(cluster->second.node, cluster->second.folder, access);
+  if (!status.ok()) return status;
   const std::string user_name = Scalar(context, "user");
   if (user_name.empty()) return access;
-  const auto user = users.find(user_name);
-  if (user == users.end()) return absl::FailedPreconditionError(absl::StrCat("there is no user \"", user_name, "\""));
-  if (absl::Status status = ReadUser(user->second, folder, access); !status.ok()) return status;
+  const auto user = lists.users.find(user_name);
+  if (user == lists.users.end())
+    return absl::FailedPreconditionError(absl::StrCat("there is no user \"", user_name, "\""));
+  status = ReadUser(user->second.node, user->second.folder, access);
+  if (!status.ok()) return status;
   return access;
 }
 
 }  // namespace
 
-absl::StatusOr<Kubeconfig> ParseKubeconfig(std::string_view text, const std::string& folder) {
-  if (text.size() > kMaxKubeconfigBytes)
-    return absl::InvalidArgumentError("a kubeconfig of more than 1 MiB is not read");
+absl::StatusOr<Kubeconfig> ParseKubeconfigs(const std::vector<KubeconfigFile>& files) {
+  Lists lists;
   Kubeconfig kubeconfig;
+  const std::string* name = nullptr;
+  const auto prefix = [&] { return name == nullptr || name->empty() ? "" : absl::StrCat(*name, ": "); };
   try {  // yaml-cpp reports by exceptions; none leaves this function
-    const YAML::Node root = YAML::Load(std::string(text));
-    if (!root.IsMap()) return absl::InvalidArgumentError("not a kubeconfig: no YAML mapping");
-    if (const std::string kind = Scalar(root, "kind"); !kind.empty() && kind != "Config") {
-      return absl::InvalidArgumentError("not a kubeconfig: kind is not Config");
+    for (const KubeconfigFile& file : files) {
+      name = &file.name;
+      if (const absl::Status status = AddFile(file, lists); !status.ok()) {
+        return absl::InvalidArgumentError(absl::StrCat(prefix(), std::string(status.message())));
+      }
     }
-    kubeconfig.current_context = Scalar(root, "current-context");
-    const auto clusters = Named(root, "clusters", "cluster");
-    const auto users = Named(root, "users", "user");
-    const auto contexts = Named(root, "contexts", "context");
-    for (const auto* named : {&clusters, &users, &contexts}) {
-      if (!named->ok()) return named->status();
-    }
-    for (const auto& [name, context] : *contexts) {
-      absl::StatusOr<ClusterAccess> access = Resolve(context, *clusters, *users, folder);
+    for (const auto& [context_name, context] : lists.contexts) {
+      absl::StatusOr<ClusterAccess> access = Resolve(context.node, lists);
       if (access.ok()) {
-        kubeconfig.contexts.emplace(name, *std::move(access));
+        kubeconfig.contexts.emplace(context_name, *std::move(access));
       } else {
-        kubeconfig.broken_contexts.emplace(name, std::string(access.status().message()));
+        kubeconfig.broken_contexts.emplace(context_name, std::string(access.status().message()));
       }
     }
   } catch (const YAML::Exception& exception) {
     // Its message may quote a value, hence the position alone.
     return absl::InvalidArgumentError(
-        absl::StrCat("not a kubeconfig: malformed YAML near line ", exception.mark.line + 1));
+        absl::StrCat(prefix(), "not a kubeconfig: malformed YAML near line ", exception.mark.line + 1));
   }
+  kubeconfig.current_context = std::move(lists.current_context);
   return kubeconfig;
 }
 
-Kubeconfig MergeKubeconfigs(Kubeconfig base, Kubeconfig more) {
-  if (base.current_context.empty()) base.current_context = std::move(more.current_context);
-  for (auto& [name, access] : more.contexts) {
-    if (!base.broken_contexts.contains(name)) base.contexts.emplace(name, std::move(access));
-  }
-  for (auto& [name, error] : more.broken_contexts) {
-    if (!base.contexts.contains(name)) base.broken_contexts.emplace(name, std::move(error));
-  }
-  return base;
+absl::StatusOr<Kubeconfig> ParseKubeconfig(std::string_view text, const std::string& folder) {
+  return ParseKubeconfigs({{.folder = folder, .text = SecretString(text), .name = ""}});
 }
 
 absl::StatusOr<ClusterAccess> SelectContext(const Kubeconfig& kubeconfig, const std::string& context) {

@@ -21,7 +21,8 @@ struct ExecPlugin {
   std::vector<std::string> args;
   std::vector<std::pair<std::string, std::string>> env;
   std::string install_hint;
-  bool provide_cluster_info = false;
+  bool provide_cluster_info = false;  // whether KUBERNETES_EXEC_INFO is to have spec.cluster
+  std::string cluster_info;           // that, as JSON; set by CredentialsOf, which may read files
 };
 
 // What it takes to reach and authenticate to one API server: a context of a kubeconfig, resolved. Empty means unset;
@@ -48,7 +49,7 @@ struct ClusterAccess {
   std::string namespace_name;  // of the context; "default" if it names none
 };
 
-// A kubeconfig, or several merged as KUBECONFIG=a:b merges them: the first to name a thing wins.
+// A kubeconfig, or several merged as KUBECONFIG=a:b merges them.
 struct Kubeconfig {
   std::string current_context;
   std::map<std::string, ClusterAccess> contexts;
@@ -56,12 +57,19 @@ struct Kubeconfig {
   std::map<std::string, std::string> broken_contexts;
 };
 
-// Parses kubeconfig text (YAML or JSON). `folder` is what its relative paths start from. Certificates are decoded from
-// base64. INVALID_ARGUMENT if it is no kubeconfig at all; the text names the line, and no value.
-absl::StatusOr<Kubeconfig> ParseKubeconfig(std::string_view text, const std::string& folder);
+struct KubeconfigFile {
+  std::string folder;  // what its relative paths start from
+  SecretString text;   // YAML or JSON
+  std::string name;    // for errors; may be empty
+};
 
-// Adds what `more` has and `base` has not. Per file: as client-go, first wins.
-Kubeconfig MergeKubeconfigs(Kubeconfig base, Kubeconfig more);
+// Parses kubeconfigs and merges them as client-go does: of a cluster, user or context the first file to name it wins,
+// and a context may name a cluster or user of another file. Certificates are decoded from base64. INVALID_ARGUMENT if
+// one is no kubeconfig at all; the text names the file and the line, and no value.
+absl::StatusOr<Kubeconfig> ParseKubeconfigs(const std::vector<KubeconfigFile>& files);
+
+// Of one.
+absl::StatusOr<Kubeconfig> ParseKubeconfig(std::string_view text, const std::string& folder);
 
 // The access of `context`, or of the current one when empty. NOT_FOUND lists the contexts there are;
 // FAILED_PRECONDITION says what is wrong with a broken one.

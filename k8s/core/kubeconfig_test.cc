@@ -65,10 +65,28 @@ TEST(ParseKubeconfigTest, RefusesTwoOfOneName) {
   }
 }
 
-TEST(MergeKubeconfigsTest, TheFirstFileWins) {
-  const auto first = ParseKubeconfig(kTwoContexts, "/first");
-  const auto second = ParseKubeconfig(kTwoContexts, "/second");
-  EXPECT_EQ(MergeKubeconfigs(*first, *second).contexts.at("east").ca_file, "/first/ca.pem");
+TEST(ParseKubeconfigsTest, TheFirstFileWins) {
+  const auto merged = ParseKubeconfigs({{.folder = "/first", .text = SecretString(kTwoContexts), .name = ""},
+                                        {.folder = "/second", .text = SecretString(kTwoContexts), .name = ""}});
+  EXPECT_EQ(merged->contexts.at("east").ca_file, "/first/ca.pem");
+}
+
+// As `KUBECONFIG=new:old kubectl config set-context` leaves them.
+TEST(ParseKubeconfigsTest, AContextMayNameWhatAnotherFileHolds) {
+  constexpr char kAlone[] = "contexts: [{name: mine, context: {cluster: e, user: me}}]";
+  const auto merged = ParseKubeconfigs({{.folder = "/first", .text = SecretString(kAlone), .name = ""},
+                                        {.folder = "/second", .text = SecretString(kTwoContexts), .name = ""}});
+  ASSERT_TRUE(merged->contexts.contains("mine"));
+  EXPECT_EQ(merged->contexts.at("mine").server, "https://east:6443");
+  EXPECT_EQ(merged->contexts.at("mine").ca_file, "/second/ca.pem");
+  EXPECT_EQ(merged->contexts.at("mine").exec->command, "/second/./login");
+  EXPECT_EQ(merged->current_context, "east");
+}
+
+TEST(ParseKubeconfigsTest, AnErrorNamesTheFile) {
+  const auto merged = ParseKubeconfigs({{.folder = "/", .text = SecretString(kTwoContexts), .name = "/good"},
+                                        {.folder = "/", .text = SecretString("a: [canary"), .name = "/bad"}});
+  EXPECT_THAT(std::string(merged.status().message()), HasSubstr("/bad: not a kubeconfig: malformed YAML near line 1"));
 }
 
 }  // namespace
