@@ -224,7 +224,7 @@ void RunBroker(const std::string& folder) {
        .on_unwanted = [](const k8s::ObjectKey&) {}});
   told = &store;
   const broker::CallerAuthenticator authenticator(api_server, pods);
-  broker::ConfigService service(store, authenticator, k8s::SystemClock(), metrics);
+  broker::ConfigService service(store, authenticator, k8s::SystemClock(), metrics, kStreams + 1);
   const auto server = broker::GrpcServer::Start("127.0.0.1:0", service, credentials);
   if (!server.ok()) Fail(std::string(server.status().message()));
   const broker::MemoryTrimmer trimmer([&] { return service.streams(); });

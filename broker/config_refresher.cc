@@ -47,7 +47,7 @@ void ConfigRefresher::DropLater(const k8s::ObjectKey& key) {
     std::lock_guard lock(mu_);
     drop_at_[key] = deps_.clock.Monotonic() + kLinger;
   }
-  queue_.AddAfter(key, "", kLinger);
+  queue_.AddAfter(key, LaneOf(deps_.imports.Get(key).get()), kLinger);
 }
 
 // Whether the import was dropped; else how long until it may be, if nobody wants it.
@@ -82,6 +82,12 @@ void ConfigRefresher::Work(const k8s::Workqueue::Item& item) {
     held = place;
   }
   const auto import = deps_.imports.Get(item.key);
+  if (const std::string uid = import == nullptr ? "" : import->meta.uid; held->uid != uid) {
+    // Another of that name, or none: what was held of the one before is nothing to it.
+    *held = Held{.uid = uid};
+    deps_.on_demand.Forget(item.key);
+  }
+  const std::string lane = LaneOf(import.get());
   Requeue requeue;
   if (import != nullptr && import->spec.delivery == k8s::Delivery::kBroker) {
     requeue = TakeToken(*import, *held);
@@ -90,14 +96,14 @@ void ConfigRefresher::Work(const k8s::Workqueue::Item& item) {
   }
   if (requeue.how == Requeue::How::kBackOff) {
     absl::BitGen rng;
-    queue_.AddWithBackoff(item.key, item.lane, absl::Uniform(rng, 0.0, 1.0));
+    queue_.AddWithBackoff(item.key, lane, absl::Uniform(rng, 0.0, 1.0));
   } else {
     queue_.Forget(item.key);
   }
   absl::Duration next = left;
   if (requeue.how == Requeue::How::kAfter) next = std::min(next, requeue.after);
   if (!held->awaits) next = std::min(next, Publish(item.key, import.get(), *held));
-  if (next != absl::InfiniteDuration()) queue_.AddAfter(item.key, item.lane, next);
+  if (next != absl::InfiniteDuration()) queue_.AddAfter(item.key, lane, next);
 }
 
 Requeue ConfigRefresher::ReadSecret(const k8s::ServiceAccountImport& import, Held& held) {

@@ -50,6 +50,7 @@ class ConfigRefresher {
  private:
   // What is known of an import beside itself.
   struct Held {
+    std::string uid;             // of the import; "" while there is none
     std::string secret_version;  // "": none was read
     absl::StatusOr<k8s::RemoteConfig> config = absl::NotFoundError("");
     OnDemandToken on_demand;

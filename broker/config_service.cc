@@ -80,11 +80,12 @@ absl::Status NotRead(const std::string& name) {
 }  // namespace
 
 ConfigService::ConfigService(ConfigStore& store, const CallerAuthenticator& authenticator, const k8s::Clock& clock,
-                             Metrics& metrics)
+                             Metrics& metrics, size_t max_streams)
     : store_(store),
       authenticator_(authenticator),
       clock_(clock),
       metrics_(metrics),
+      max_streams_(max_streams),
       watch_deps_{.store = store,
                   .clock = clock,
                   .on_begin = [this](const auto& call, const Result& result) { return BeginStream(call, result); },
@@ -184,6 +185,10 @@ absl::Status ConfigService::BeginStream(const std::shared_ptr<WatchCall>& call, 
   if (absl::Status status = limits_.Open(uid, clock_.Monotonic()); !status.ok()) return status;
   {
     std::lock_guard lock(mu_);
+    if (stream_count_ == max_streams_) {
+      limits_.Close(uid, clock_.Monotonic());
+      return absl::ResourceExhaustedError("this replica has as many streams as its memory allows; try another");
+    }
     streams_[uid].insert(call);
     metrics_.SetStreams(++stream_count_);
   }

@@ -37,8 +37,9 @@ using ConfigServiceMethods =
 // Borrows all references. It must outlive the gRPC server that it is registered with. Thread-safe.
 class ConfigService final : public ConfigServiceMethods {
  public:
-  ConfigService(ConfigStore& store, const CallerAuthenticator& authenticator, const k8s::Clock& clock,
-                Metrics& metrics);
+  // `max_streams` at once, of all callers together.
+  ConfigService(ConfigStore& store, const CallerAuthenticator& authenticator, const k8s::Clock& clock, Metrics& metrics,
+                size_t max_streams);
 
   grpc::ServerUnaryReactor* GetConfig(grpc::CallbackServerContext* context, const mcsa::v1::GetConfigRequest* request,
                                       mcsa::v1::GetConfigResponse* response) override;
@@ -74,6 +75,7 @@ class ConfigService final : public ConfigServiceMethods {
   const CallerAuthenticator& authenticator_;
   const k8s::Clock& clock_;
   Metrics& metrics_;
+  const size_t max_streams_;
   const WatchCall::Deps watch_deps_;
   CallerLimits limits_;
   std::atomic<bool> stopping_ = false;

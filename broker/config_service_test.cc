@@ -115,6 +115,22 @@ TEST_F(ShortConnectionsTest, AStreamEndsByItsConnectionsAgeAndTheNextIsAuthorize
   EXPECT_EQ(next->reader->Finish().error_code(), grpc::StatusCode::UNAUTHENTICATED);
 }
 
+TEST_F(ConfigServiceTest, NoMoreStreamsThanThereIsMemoryFor) {
+  std::vector<std::unique_ptr<Watch>> watches;
+  for (size_t i = 0; i < kMaxStreams; ++i) {
+    AddPod(absl::StrCat("pod-", i));
+    watches.push_back(Open(absl::StrCat("pod-", i)));
+  }
+  AwaitStreams(kMaxStreams);
+  store_.Set({"ns", "a"}, Snapshot("a", "Here"), /*tell=*/true);
+  const auto refused = Open("pod");
+  EXPECT_EQ(Next(*refused), "");
+  EXPECT_EQ(refused->reader->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  watches.back()->context.TryCancel();
+  AwaitStreams(kMaxStreams - 1);
+  EXPECT_EQ(Next(*Open("pod")), "Here");
+}
+
 TEST_F(ConfigServiceTest, APodThatIsGoneWhileItCallsGetsNoStream) {
   review_ = [&](const k8s::HttpRequest& request) {
     pods_.Erase({"ns", "pod"});  // and the watch has told of it before there was a stream to end

@@ -18,9 +18,11 @@
 namespace broker {
 namespace {
 
-// What we add to the properties that gRPC keeps of a connection: a number, and the peer's name. They go with it.
+// What we add to the properties that gRPC keeps of a connection: a number, the peer's name, and that we have reset it.
+// They go with it.
 constexpr char kConnectionProperty[] = "mcsa-connection";
 constexpr char kPeerProperty[] = "mcsa-peer";
+constexpr char kResetProperty[] = "mcsa-reset";
 // A flood must not become one of the log.
 constexpr absl::Duration kLogInterval = absl::Seconds(1);
 
@@ -87,15 +89,23 @@ std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> FloodGuar
 
 bool FloodGuard::Admit(grpc_auth_context* connection) {
   const absl::Duration now = clock_.Monotonic();
-  std::lock_guard lock(mu_);
-  std::string id = PropertyOf(connection, kConnectionProperty);
-  if (id.empty()) {
-    id = absl::StrCat(++connections_);
-    grpc_auth_context_add_cstring_property(connection, kConnectionProperty, id.c_str());
+  std::string peer;
+  {
+    std::lock_guard lock(mu_);
+    std::string id = PropertyOf(connection, kConnectionProperty);
+    if (id.empty()) {
+      id = absl::StrCat(++connections_);
+      grpc_auth_context_add_cstring_property(connection, kConnectionProperty, id.c_str());
+    }
+    if (limits_.Admit(id, now).ok()) return true;
+    peer = PropertyOf(connection, kPeerProperty);
+    // Calls that were read before the reset still come.
+    if (peer.empty() || !PropertyOf(connection, kResetProperty).empty()) return false;
   }
-  if (limits_.Admit(id, now).ok()) return true;
-  const std::string peer = PropertyOf(connection, kPeerProperty);
-  if (!peer.empty() && ResetConnection(peer) && now - logged_at_ >= kLogInterval) {
+  if (!ResetConnection(peer)) return false;  // it looks at all descriptors, which holds up no other call
+  std::lock_guard lock(mu_);
+  grpc_auth_context_add_cstring_property(connection, kResetProperty, "true");
+  if (now - logged_at_ >= kLogInterval) {
     logged_at_ = now;
     k8s::Log(k8s::LogLevel::kWarn, "a connection that makes too many calls is reset; others may follow unlogged",
              {{"peer", peer}});

@@ -62,6 +62,9 @@ int main(int argc, char** argv) {
       Log(LogLevel::kWarn, "a context is no source because its name is no DNS-1123 subdomain", {{"context", name}});
     }
   }
+  for (const auto& [name, error] : kubeconfig.broken_contexts) {
+    Log(LogLevel::kWarn, "a context is no source because it cannot be used", {{"context", name}, {"error", error}});
+  }
   std::unique_ptr<k8s::HttpServer> endpoints;
   if (!options.metrics_address.empty()) {
     auto started = k8s::StartHealthEndpoints(

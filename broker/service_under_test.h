@@ -23,6 +23,7 @@
 namespace broker {
 
 inline constexpr char kServerName[] = "broker.test";
+inline constexpr size_t kMaxStreams = 40;
 
 inline std::string PodToken(const std::string& uid) {
   return absl::StrCat("h.",
@@ -119,7 +120,7 @@ class ServiceUnderTest : public ::testing::Test {
   const CallerAuthenticator authenticator_{client_, pods_};
   ConfigStore store_{{.on_wanted = [](const k8s::ObjectKey&) {}, .on_unwanted = [](const k8s::ObjectKey&) {}}};
   Metrics metrics_;
-  ConfigService service_{store_, authenticator_, k8s::SystemClock(), metrics_};
+  ConfigService service_{store_, authenticator_, k8s::SystemClock(), metrics_, kMaxStreams};
   const std::shared_ptr<RotatingTlsCredentials> credentials_ = std::make_shared<RotatingTlsCredentials>();
   std::string ca_;
   std::unique_ptr<GrpcServer> server_;

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "broker/stream_capacity.h"
 #include "k8s/api/log.h"
 #include "k8s/core/names.h"
 
@@ -44,7 +45,7 @@ Serving::Serving(const Options& options, const ConfigRefresherDeps& deps, std::f
           [](const k8s::Json& object) -> absl::StatusOr<InjectedPod> { return ParseInjectedPod(object); },
           [this](const auto&, const auto& before, const auto& after) { OnPod(before, after); }),
       authenticator_(deps.target, pods_.store()),
-      service_(refresher_.store(), authenticator_, deps.clock, metrics),
+      service_(refresher_.store(), authenticator_, deps.clock, metrics, StreamCapacity(MemoryLimit())),
       config_maps_(deps.target, deps.imports, [this] { WakeCaKeeper(); }),
       ca_keeper_(deps.target, deps.clock,
                  {.secret = CaSecretOf(options),
