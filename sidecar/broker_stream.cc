@@ -3,6 +3,7 @@
 #include <absl/status/statusor.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_replace.h>
 #include <absl/time/clock.h>
 #include <arpa/inet.h>
 #include <grpcpp/grpcpp.h>
@@ -114,7 +115,8 @@ class BrokerStream : private grpc::ClientReadReactor<WatchConfigsResponse> {
   void OnReadDone(bool ok) override {
     if (!ok) return;  // OnDone follows
     served_ = true;
-    last_ = context_->peer();
+    // gRPC writes an IPv6 address's brackets as in a URL.
+    last_ = absl::StrReplaceAll(context_->peer(), {{"%5B", "["}, {"%5D", "]"}});
     callbacks_.on_message(std::move(response_));
     response_.Clear();
     StartRead(&response_);

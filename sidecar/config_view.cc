@@ -48,6 +48,12 @@ void TakeFiles(ImportView& view, k8s::RemoteConfig config, Instant now) {
   Take(view, std::move(config), age, now.monotonic);
 }
 
+// Whether a credential that a stream brings first is from before what another replica told us.
+bool IsBehind(const ImportView& view, const k8s::BoundToken& token, absl::Duration now) {
+  if (view.config) return token.issued_at < view.config->token.issued_at && HasLife(view, now);
+  return view.error && view.error->code() == ImportError::REVOKED && token.issued_at <= view.withdrawn_until;
+}
+
 std::string WhyStale(const ImportView& view, const Connection& connection) {
   if (!connection.up) {
     return absl::StrCat("There is no stream to the broker since ",
@@ -101,6 +107,7 @@ absl::Status ApplyMessage(ImportView& view, const mcsa::v1::ImportState& message
       case ImportError::REVOKED:
       case ImportError::NOT_FOUND:
       case ImportError::NOT_ALLOWED:
+        view.heard = true;
         Withdraw(view, message.error());
         break;
       default:
@@ -111,9 +118,8 @@ absl::Status ApplyMessage(ImportView& view, const mcsa::v1::ImportState& message
   if (!message.has_config()) return absl::OkStatus();
   absl::StatusOr<k8s::RemoteConfig> config = k8s::ParseConfig(message.config());
   if (!config.ok()) return config.status();
-  const bool older = view.config && config->token.issued_at < view.config->token.issued_at;
-  // A replica of the broker may be behind the one that served us before.
-  if (older && HasLife(view, now.monotonic)) return absl::OkStatus();
+  // A stream is never behind itself, whatever a source's clock that was set makes of its tokens.
+  if (!std::exchange(view.heard, true) && IsBehind(view, config->token, now.monotonic)) return absl::OkStatus();
   if (config->token.token.empty() && view.config && config->token.issued_at == view.config->token.issued_at) {
     config->token.token = view.config->token.token;  // what we show as a file stays what it was
   }
@@ -121,6 +127,10 @@ absl::Status ApplyMessage(ImportView& view, const mcsa::v1::ImportState& message
   Take(view, *std::move(config), age, now.monotonic);
   if (message.config().state() == Config::STALE) view.stale_reason = message.config().state_reason();
   return absl::OkStatus();
+}
+
+void ForgetStream(ImportView& view) {
+  view.heard = false;
 }
 
 void FillImportState(const ImportView& view, const Connection& connection, absl::Duration now,

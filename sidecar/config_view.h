@@ -38,6 +38,7 @@ struct ImportView {
   std::optional<k8s::RemoteConfig> config;
   absl::Duration issued_at;  // its token's, on our monotonic clock
   std::string stale_reason;  // why the broker calls it stale; "" if it does not
+  bool heard = false;        // whether the stream that is up has brought a credential, or taken it back
   // The broker's last word, if that was no credential.
   std::optional<mcsa::v1::ImportError> error;
   // Where `config` led, kept when it is withdrawn.
@@ -59,6 +60,9 @@ absl::Status ApplyMount(ImportView& view, const FileContents& files, const Conne
 
 // Takes the broker's word. INVALID_ARGUMENT: a config that is none; then nothing changes.
 absl::Status ApplyMessage(ImportView& view, const mcsa::v1::ImportState& message, Instant now);
+
+// The stream has ended; the next may be of another replica.
+void ForgetStream(ImportView& view);
 
 // What to answer on the socket.
 void FillImportState(const ImportView& view, const Connection& connection, absl::Duration now,

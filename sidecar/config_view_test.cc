@@ -112,8 +112,26 @@ TEST_F(ConfigViewTest, TheNewerOfFileAndStreamWinsWhicheverComesLast) {
 
 TEST_F(ConfigViewTest, AReplicaThatIsBehindDoesNotTakeANewerTokenAway) {
   Send(Sent(kIssued + absl::Minutes(30), kLife), absl::Minutes(30));
+  ForgetStream(view_);
   Send(Sent(kIssued, absl::Minutes(29)), absl::Minutes(31));
   EXPECT_EQ(ServedToken(view_, After(absl::Minutes(31))), TokenText(kIssued + absl::Minutes(30)));
+}
+
+TEST_F(ConfigViewTest, NorDoesItBringARevokedOneBack) {
+  Send(Sent(kIssued, kLife), absl::ZeroDuration());
+  Send(Error(ImportError::REVOKED), absl::Minutes(1));
+  ForgetStream(view_);
+  Send(Sent(kIssued, kLife), absl::Minutes(2));
+  EXPECT_EQ(Serve(view_, kUp, After(absl::Minutes(2))).error().code(), ImportError::REVOKED);
+  Send(Sent(kIssued + absl::Minutes(2), kLife), absl::Minutes(2));
+  EXPECT_EQ(ServedToken(view_, After(absl::Minutes(2))), TokenText(kIssued + absl::Minutes(2)));
+}
+
+// The clock of its source was set back: by its own word the newer token is the older.
+TEST_F(ConfigViewTest, AStreamIsNeverBehindItself) {
+  Send(Sent(kIssued + absl::Hours(1), kLife), absl::Minutes(1));
+  Send(Sent(kIssued, kLife), absl::Minutes(2));
+  EXPECT_EQ(ServedToken(view_, After(absl::Minutes(2))), TokenText(kIssued));
 }
 
 TEST_F(ConfigViewTest, OwnFilesOfAnEarlierRunAreTakenIfTheyAreNewer) {

@@ -86,10 +86,9 @@ Sidecar::~Sidecar() {
 
 absl::Status Sidecar::Run(int stop_signals) {
   Prepare();
-  server_ = std::make_unique<ConfigServer>(clock_, Serve());
+  Publish();
   const absl::StatusOr<int> listener = ListenOn(JoinPath(options_.directory, "mcsa.sock"));
   if (!listener.ok()) return listener.status();
-  LogChanges(Serve());
   StartStream();
   startup_ends_at_ = clock_.Monotonic() + kStartup;
 
@@ -100,8 +99,15 @@ absl::Status Sidecar::Run(int stop_signals) {
   for (;;) {
     epoll_event events[16];
     const int ready = epoll_wait(epoll_, events, std::size(events), MillisecondsToNextChange());
-    bool changed = ready == 0;  // time has passed
-    if (startup_ends_at_ && clock_.Monotonic() >= *startup_ends_at_) {
+    // Also beside events: there may be no moment without one.
+    const absl::Duration now = clock_.Monotonic();
+    bool changed = now >= changes_at_ || (write_again_at_ && now >= *write_again_at_);
+    if (!connection_.up && now >= read_mounts_at_) {
+      mounts_->Drain();
+      ReadMounts();
+      changed = true;
+    }
+    if (startup_ends_at_ && now >= *startup_ends_at_) {
       startup_ends_at_.reset();
       ReturnStartupPages();
     }
@@ -119,10 +125,6 @@ absl::Status Sidecar::Run(int stop_signals) {
       } else {
         Forget(file);
       }
-    }
-    if (ready == 0 && !connection_.up) {
-      mounts_->Drain();
-      ReadMounts();
     }
     if (changed) Publish();
   }
@@ -145,7 +147,6 @@ void Sidecar::Prepare() {
   }
   mounts_.emplace(std::move(mounts));
   ReadMounts();
-  WriteOut();
 }
 
 void Sidecar::StartStream() {
@@ -168,6 +169,7 @@ void Sidecar::StartStream() {
 }
 
 void Sidecar::ReadMounts() {
+  read_mounts_at_ = clock_.Monotonic() + kMountPoll;
   for (ImportView& view : views_) {
     const absl::StatusOr<FileContents> files = ReadImport(options_.secrets_directory, view.name);
     // Without a mount there is nothing to hear from it.
@@ -210,6 +212,7 @@ bool Sidecar::ReadMail() {
   const bool changed = connection_.up || !mail.messages.empty() || error != connection_.error;
   if (connection_.up) {
     connection_ = {.up = false, .since = Now(), .error = error};
+    for (ImportView& view : views_) ForgetStream(view);
     ReadMounts();  // what they said meanwhile was left aside
   }
   connection_.error = error;
@@ -223,14 +226,20 @@ bool Sidecar::ReadMail() {
 }
 
 void Sidecar::Publish() {
-  WriteOut();
-  std::vector<ConfigServer::Import> imports = Serve();
+  const absl::Duration now = clock_.Monotonic();
+  WriteOut(now);
+  std::vector<ConfigServer::Import> imports = Serve(now);
   LogChanges(imports);
-  server_->Publish(std::move(imports));
+  if (server_ == nullptr) {
+    server_ = std::make_unique<ConfigServer>(clock_, std::move(imports));
+  } else {
+    server_->Publish(std::move(imports));
+  }
+  changes_at_ = absl::InfiniteDuration();
+  for (const ImportView& view : views_) changes_at_ = std::min(changes_at_, now + NextChange(view, connection_, now));
 }
 
-std::vector<ConfigServer::Import> Sidecar::Serve() const {
-  const absl::Duration now = clock_.Monotonic();
+std::vector<ConfigServer::Import> Sidecar::Serve(absl::Duration now) const {
   std::vector<ConfigServer::Import> imports;
   for (const ImportView& view : views_) {
     ConfigServer::Import& import = imports.emplace_back();
@@ -241,8 +250,7 @@ std::vector<ConfigServer::Import> Sidecar::Serve() const {
 }
 
 // Files first: who is told by the socket finds them there.
-void Sidecar::WriteOut() {
-  const absl::Duration now = clock_.Monotonic();
+void Sidecar::WriteOut(absl::Duration now) {
   std::vector<k8s::KubeconfigEntry> entries;
   absl::Status status;
   for (const ImportView& view : views_) {
@@ -319,8 +327,8 @@ void Sidecar::Forget(int connection) {
 
 int Sidecar::MillisecondsToNextChange() const {
   const absl::Duration now = clock_.Monotonic();
-  absl::Duration next = connection_.up ? absl::InfiniteDuration() : kMountPoll;
-  for (const ImportView& view : views_) next = std::min(next, NextChange(view, connection_, now));
+  absl::Duration next = changes_at_ - now;
+  if (!connection_.up) next = std::min(next, read_mounts_at_ - now);
   if (startup_ends_at_) next = std::min(next, *startup_ends_at_ - now);
   if (write_again_at_) next = std::min(next, *write_again_at_ - now);
   if (next > absl::Hours(1)) next = absl::Hours(1);

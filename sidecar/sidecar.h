@@ -45,8 +45,8 @@ class Sidecar {
   void ReadMounts();
   bool ReadMail();
   void Publish();
-  void WriteOut();
-  std::vector<ConfigServer::Import> Serve() const;
+  void WriteOut(absl::Duration now);
+  std::vector<ConfigServer::Import> Serve(absl::Duration now) const;
   void LogChanges(const std::vector<ConfigServer::Import>& imports);
   void Accept(int listener);
   void Forget(int connection);
@@ -63,6 +63,9 @@ class Sidecar {
   size_t connections_ = 0;
   std::map<std::string, FileContents> written_;  // by import; empty: unknown, or a withdrawn one's
   bool plugin_copied_ = false;
+  // When something is due, monotonic: what is served changes by time; mounts are looked at, while there is no stream.
+  absl::Duration changes_at_ = absl::InfiniteDuration();
+  absl::Duration read_mounts_at_;
   std::optional<absl::Duration> write_again_at_;   // monotonic, after an error
   std::optional<absl::Duration> startup_ends_at_;  // monotonic
   std::vector<std::string> logged_;                // the state of each import that was logged last

@@ -85,8 +85,10 @@ absl::Status ProbeServer(const std::string& path, absl::Duration timeout) {
     status = Failed("connect to", path, errno);
   } else if (send(connection, kFirstBytes, sizeof(kFirstBytes), MSG_NOSIGNAL) < 0) {
     status = Failed("write to", path, errno);
-  } else if (const ssize_t got = recv(connection, frame, sizeof(frame), MSG_WAITALL); got < 0) {
+  } else if (const ssize_t got = recv(connection, frame, sizeof(frame), MSG_WAITALL); got < 0 && errno != ECONNRESET) {
     status = Failed("read from", path, errno);
+  } else if (got <= 0) {
+    status = absl::ResourceExhaustedError(absl::StrCat("the server at ", path, " takes no connection more"));
   } else if (got < static_cast<ssize_t>(sizeof(frame)) || frame[kTypeOffset] != kSettingsType) {
     status = absl::UnavailableError(absl::StrCat("no HTTP/2 server answers at ", path));
   }

@@ -26,7 +26,8 @@ struct Peer {
 absl::StatusOr<int> AcceptFrom(int listener, Peer& peer);
 
 // Whether a gRPC server answers at `path`: sends it HTTP/2's first bytes and awaits its SETTINGS. Needs no gRPC, so
-// that a probe costs little. UNAVAILABLE, nobody listens; DEADLINE_EXCEEDED, nobody answers.
+// that a probe costs little. UNAVAILABLE, nobody listens; DEADLINE_EXCEEDED, nobody answers; RESOURCE_EXHAUSTED, it
+// closed the connection at once, as one that has too many.
 absl::Status ProbeServer(const std::string& path, absl::Duration timeout);
 
 }  // namespace sidecar

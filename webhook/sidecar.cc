@@ -64,8 +64,9 @@ JsonObject BuildContainer(const k8s::Json& pod, const PodRequest& request, absl:
       // Holds back what comes after it until the files are there, without a probe's grid of a second.
       {"lifecycle",
        JsonObject{{"postStart", JsonObject{{"exec", JsonObject{{"command", JsonArray{kProgram, "wait"}}}}}}}},
-      {"livenessProbe",
-       JsonObject{{"exec", JsonObject{{"command", JsonArray{kProgram, "check"}}}}, {"periodSeconds", 30}}},
+      {"livenessProbe", JsonObject{{"exec", JsonObject{{"command", JsonArray{kProgram, "check"}}}},
+                                   {"periodSeconds", 30},
+                                   {"timeoutSeconds", 10}}},  // a busy node takes its time to start a process
       {"resources", request.sidecar_resources.empty() ? DefaultResources() : request.sidecar_resources},
       {"securityContext", BuildSecurityContext(pod)},
       {"volumeMounts", std::move(mounts)},

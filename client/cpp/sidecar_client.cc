@@ -194,6 +194,7 @@ class SidecarClient::Stream : public std::enable_shared_from_this<Stream> {
       if (!done_) call.Cancel();
       changed_.wait(lock, [this] { return done_; });
       up_ = false;
+      if (stopping_) break;  // nobody is told of what is there without the stream any more
       lock.unlock();
       TellOfFiles();
       lock.lock();

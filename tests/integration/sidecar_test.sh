@@ -142,8 +142,8 @@ eventually "and with the new token" 2 grep -qx "a stream with Bearer renewed-pod
 
 # --- Garbage on the socket.
 garbage() {
-  python3 - "$MCSA_SOCKET" <<'PY'
-import socket, sys, os
+  python3 - "$MCSA_SOCKET" "$bin/sidecar/mcsa-sidecar" check --directory="$run" <<'PY'
+import os, socket, subprocess, sys
 preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 for data in (b"", os.urandom(1 << 20), b"GET / HTTP/1.1\r\n\r\n", preface + b"\x00\x00", preface + os.urandom(10 << 20), preface):
     for _ in range(20):
@@ -159,9 +159,10 @@ for _ in range(300):  # more than it serves at once
     s = socket.socket(socket.AF_UNIX)
     s.connect(sys.argv[1])
     held.append(s)
+subprocess.run(sys.argv[2:], check=True)  # the kubelet would restart it
 PY
 }
-check "garbage, half frames and too many connections go by" garbage
+check "garbage, half frames and too many connections go by, and it is alive among them" garbage
 eventually "and the next caller is served" 15 sidecar check
 check "all by the same process" kill -0 $sidecar
 seventh=$(sleep 1; token seventh) # of two tokens the one issued in a later second is the newer
