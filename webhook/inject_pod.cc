@@ -182,8 +182,13 @@ absl::StatusOr<Injection> InjectPod(const Json& pod, const PodRequest& request, 
   if (request.door == Door::kKubeconfig && imports.size() > 1 && !with_sidecar) {
     injection.warnings.push_back(
         "KUBECONFIG lists several files; the official Java and C clients read the first only. With the sidecar it is "
-        "one "
-        "file");
+        "one file");
+  }
+  if (const Json* host_network = k8s::Find(pod, {"spec", "hostNetwork"});
+      with_sidecar && host_network != nullptr && *host_network == true) {
+    injection.warnings.push_back(
+        "The sidecar of a pod with hostNetwork may not reach the broker: it needs dnsPolicy ClusterFirstWithHostNet, "
+        "and the broker's NetworkPolicy must let nodes in. Without it tokens are as fresh as the Secret's mount");
   }
   return injection;
 }

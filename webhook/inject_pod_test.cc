@@ -296,6 +296,15 @@ TEST(InjectPodTest, DefaultsThatTheApiServerFillsInAreNoChange) {
   EXPECT_THAT(Inject(pod)->patch, IsEmpty());
 }
 
+TEST(InjectPodTest, ASidecarOnTheNodesNetworkComesWithAWarning) {
+  for (const auto& [sidecar, warnings] : {std::pair{"enabled", 1}, {"disabled", 0}}) {
+    Json pod = Pod({{k8s::kImportNameKey, "a"}, {k8s::kSidecarKey, sidecar}});
+    EXPECT_THAT(Inject(pod)->warnings, IsEmpty());
+    pod.at("spec").as_object()["hostNetwork"] = true;
+    EXPECT_THAT(Inject(pod)->warnings, SizeIs(warnings));
+  }
+}
+
 TEST(InjectPodTest, SeveralKubeconfigsComeWithAWarning) {
   EXPECT_THAT(Inject(Pod({{k8s::kImportNameKey, "a,b"}, {k8s::kClientKey, "kubeconfig"}}))->warnings, SizeIs(1));
   EXPECT_THAT(Inject(Pod({{k8s::kImportNameKey, "a"}, {k8s::kClientKey, "kubeconfig"}}))->warnings, IsEmpty());
