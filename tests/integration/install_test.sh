@@ -139,6 +139,8 @@ pushed() {
 }
 check "every image is in the registry, with its digest" pushed
 check "the Deployment names it by the digest" says "$registry/multicluster-service-account/broker@sha256:" field '.spec.template.spec.containers[*].image'
+sidecar_image() { k1 -n multicluster-service-account-webhook get deployments -o jsonpath='{.items[*].spec.template.spec.containers[*].env[?(@.name=="SIDECAR_IMAGE")].value}'; }
+check "and so does the webhook for the sidecar that it adds" says "$registry/multicluster-service-account/sidecar@sha256:" sidecar_image
 check "the broker may keep Secrets in the namespace" secret_verbs -n team-a
 check "the same command again changes nothing" lacks configured bash -o pipefail -c "k8s/install.sh --context cluster1 --registry $registry --wait 0 --namespaces team-a 2>&1 | grep -vE '$says_configured'"
 check "an overlay of one's own is taken" says ClusterRoleBinding sh -c "k8s/install.sh --context cluster1 --registry $registry --overlay k8s/overlays/cluster-wide --print | grep -A9 'kind: ClusterRoleBinding' | grep -B9 controller-secrets"

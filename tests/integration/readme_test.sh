@@ -23,7 +23,7 @@ check "and nothing of its own cluster" lacks "multicluster-client-" k1 logs job/
 # --- what it names exists
 names() { grep -oE "$1" README.md | sort -u; }
 tools/images -o json | python3 -c 'import json, sys; [print(i["name"]) for i in json.load(sys.stdin)]' >"$work/images"
-for image in $(names 'multicluster-service-account/[a-z-]+:[^ ]+'); do
+for image in $(names '(image: |--image=)[^ ]+' | sed -E 's/image: |--image=//'); do
   check "image $image is one that we ship" grep -qx -- "$image" "$work/images"
 done
 for file in $(names '\]\([^)]+\)' | tr -d '])('); do check "file $file is there" test -e "$file"; done
