@@ -121,7 +121,7 @@ for namespace in "${namespaces[@]}"; do
 done
 write_namespaces >"$work/namespaces.yaml"
 write_kustomization >"$work/kustomization.yaml"
-kubectl kustomize "$work" >"$work/install.yaml"
+"${kubectl[@]}" kustomize "$work" >"$work/install.yaml"
 if [[ -n $print ]]; then
   cat "$work/install.yaml"
   exit
