@@ -124,7 +124,7 @@ TEST_F(ConfigServiceTest, NoMoreStreamsThanThereIsMemoryFor) {
   AwaitStreams(kMaxStreams);
   store_.Set({"ns", "a"}, Snapshot("a", "Here"), /*tell=*/true);
   const auto refused = Open("pod");
-  EXPECT_EQ(Next(*refused), "");
+  ASSERT_EQ(Next(*refused), "");
   EXPECT_EQ(refused->reader->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   watches.back()->context.TryCancel();
   AwaitStreams(kMaxStreams - 1);
