@@ -45,7 +45,8 @@ ScopedWatch::Pointer ScopedWatch::Get(const ObjectKey& key) const {
   std::lock_guard lock(mu_);
   for (const std::string& name : {std::string(), key.namespace_name}) {
     const auto scope = scopes_.find(name);
-    if (scope == scopes_.end()) continue;
+    // What was seen before the right was lost is never brought up to date, nor do its objects ever go.
+    if (scope == scopes_.end() || scope->second.state == State::kForbidden) continue;
     if (Pointer found = scope->second.informer->store().Get(key)) return found;
   }
   return nullptr;
