@@ -99,12 +99,20 @@ void ForgetToken(k8s::ImportStatus& status) {
   status.cluster_name.clear();
 }
 
-// Whether every key of ours is there as it should be. Keys that somebody added are his.
-bool IsIntact(const std::map<std::string, k8s::SecretString>& wanted, const HeldSecret& held) {
+template <typename Map>
+bool HoldsAll(const Map& held, const Map& wanted) {
   return std::all_of(wanted.begin(), wanted.end(), [&](const auto& entry) {
-    const auto found = held.data.find(entry.first);
-    return found != held.data.end() && found->second == entry.second;
+    const auto found = held.find(entry.first);
+    return found != held.end() && found->second == entry.second;
   });
+}
+
+// Whether every key and label of ours is there as it should be; without the labels no watch shows the Secret. What
+// somebody added is his.
+bool IsIntact(const Plan& plan, const Observed& observed) {
+  const HeldSecret& held = *observed.secret;
+  return HoldsAll(held.data, plan.secret_data) &&
+         HoldsAll(held.meta.labels, k8s::SecretLabels(observed.import.meta.name));
 }
 
 bool HoldsCredential(const Observed& observed) {
@@ -248,7 +256,7 @@ Plan PlanImport(const Observed& observed) {
 
   Plan plan = StartPlan(observed);
   plan.secret_data = k8s::BuildSecretData(import.meta.name, ClusterOf(observed), observed.token->token);
-  if (!IsIntact(plan.secret_data, *observed.secret)) {
+  if (!IsIntact(plan, observed)) {
     plan.action = Plan::Action::kRewrite;
     plan.events.push_back({.warning = false,
                            .reason = "SecretRestored",

@@ -51,6 +51,7 @@ Observed ReadyImport() {
   observed.secret =
       HeldSecret{.meta = {.namespace_name = "default", .name = plan.status.secret_names[0], .uid = "secret-uid"},
                  .data = plan.secret_data};
+  observed.secret->meta.labels = k8s::SecretLabels("lister");
   observed.secret->meta.owners = {
       {.kind = k8s::kImportKind, .name = "lister", .uid = "import-uid", .controller = true}};
   return observed;
@@ -213,6 +214,16 @@ TEST(PlanImportTest, AnEditedSecretIsRestoredWithTheSameToken) {
   EXPECT_THAT(plan.events, Contains(Field(&Event::reason, "SecretRestored")));
 }
 
+TEST(PlanImportTest, ALabelOfOursThatSomebodyRemovedOrChangedIsRestored) {
+  Observed removed = ReadyImport();
+  removed.secret->meta.labels.erase(k8s::kManagedByLabel);
+  Observed changed = ReadyImport();
+  changed.secret->meta.labels[k8s::kImportNameKey] = "another";
+  for (const Observed& observed : {removed, changed}) {
+    EXPECT_EQ(PlanImport(observed).action, Plan::Action::kRewrite);
+  }
+}
+
 TEST(PlanImportTest, ATokenThatSomebodyPutThereIsReplacedWithAnEvent) {
   Observed garbled = ReadyImport();
   garbled.token.reset();
@@ -225,8 +236,9 @@ TEST(PlanImportTest, ATokenThatSomebodyPutThereIsReplacedWithAnEvent) {
   }
 }
 
-TEST(PlanImportTest, AKeyThatSomebodyAddedIsLeft) {
+TEST(PlanImportTest, AKeyOrLabelThatSomebodyAddedIsLeft) {
   Observed observed = ReadyImport();
+  observed.secret->meta.labels["team"] = "a";
   observed.secret->data.emplace("note", k8s::SecretString("mine"));
   EXPECT_EQ(PlanImport(observed).action, Plan::Action::kNone);
 }

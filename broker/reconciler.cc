@@ -95,6 +95,7 @@ Requeue Reconciler::ReconcileOnDemand(const k8s::ServiceAccountImport& import, O
   if (!held.data.empty()) {
     observed.secret = HeldSecret{.data = held.data};
     observed.secret->meta.owners = {{.kind = k8s::kImportKind, .name = import.meta.name, .uid = import.meta.uid}};
+    observed.secret->meta.labels = k8s::SecretLabels(import.meta.name);
     ParseToken(observed);
   }
   GatherPolicy(observed);

@@ -46,13 +46,17 @@ std::map<std::string, SecretString> BuildSecretData(const std::string& import_na
   return data;
 }
 
+std::map<std::string, std::string> SecretLabels(const std::string& import_name) {
+  std::map<std::string, std::string> labels{{kManagedByLabel, kManagedByValue}};
+  if (import_name.size() <= kMaxLabelBytes) labels[kImportNameKey] = import_name;
+  return labels;
+}
+
 Json BuildSecret(const ImportRef& import, const std::map<std::string, SecretString>& data,
                  const std::string& secret_uid) {
-  JsonObject labels{{kManagedByLabel, kManagedByValue}};
-  if (import.name.size() <= kMaxLabelBytes) labels[kImportNameKey] = import.name;
   JsonObject metadata{{"name", SecretName(import.name, import.uid)},
                       {"namespace", import.namespace_name},
-                      {"labels", std::move(labels)},
+                      {"labels", ToJsonObject(SecretLabels(import.name))},
                       {"ownerReferences", JsonArray{JsonObject{{"apiVersion", kApiVersion},
                                                                {"kind", kImportKind},
                                                                {"name", import.name},

@@ -36,6 +36,9 @@ inline constexpr const char* kCredentialKeys[] = {kTokenKey, kConfigKey, kConfig
 std::map<std::string, SecretString> BuildSecretData(const std::string& import_name, const RemoteCluster& cluster,
                                                     const SecretString& token);
 
+// The labels by which an import's Secret is watched and found.
+std::map<std::string, std::string> SecretLabels(const std::string& import_name);
+
 // The Secret as an object for server-side apply: `data` in base64, owned by the import. Holds the token.
 // `secret_uid`, unless empty, makes the apply fail on any other Secret of that name.
 Json BuildSecret(const ImportRef& import, const std::map<std::string, SecretString>& data,
