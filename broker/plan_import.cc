@@ -1,5 +1,6 @@
 #include "broker/plan_import.h"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -12,6 +13,8 @@ namespace {
 
 constexpr char kReady[] = "Ready";
 constexpr char kRevoked[] = "Revoked";
+// Begins the message of Ready while the held token is used because no other can be had.
+constexpr char kRenewalWaits[] = "Token in use until its end; renewal waits: ";
 constexpr char kNotAllowedByPolicy[] = "NotAllowedByPolicy";
 constexpr char kRemoteServiceAccountNotFound[] = "RemoteServiceAccountNotFound";
 
@@ -155,9 +158,13 @@ Plan Unavailable(const Observed& observed, const std::string& reason, const std:
   }
   Plan plan = StartPlan(observed);
   plan.status.observed_generation = observed.import.status.observed_generation;
-  const absl::Duration left = observed.token->lifetime - observed.token_age;
-  SetReady(plan, observed, true, "TokenIssued", absl::StrCat("Token in use until its end; renewal waits: ", message));
-  plan.requeue_after = left;
+  // The condition stays true meanwhile, so nothing else would call somebody before the token ends.
+  if (const k8s::Condition* before = k8s::FindCondition(observed.import.status, kReady);
+      before == nullptr || !absl::StartsWith(before->message, kRenewalWaits)) {
+    plan.events.push_back({.warning = true, .reason = "RenewalWaits", .note = message});
+  }
+  SetReady(plan, observed, true, "TokenIssued", absl::StrCat(kRenewalWaits, message));
+  plan.requeue_after = observed.token->lifetime - observed.token_age;
   return plan;
 }
 

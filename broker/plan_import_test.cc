@@ -12,6 +12,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::Ge;
 using ::testing::HasSubstr;
@@ -346,6 +347,18 @@ TEST(PlanAfterMintTest, FailureToRenewKeepsTheLivingToken) {
   const Plan plan = PlanAfterMint(observed, absl::UnavailableError("connection refused"));
   EXPECT_EQ(plan.action, Plan::Action::kNone);
   EXPECT_TRUE(Ready(plan).status);
+}
+
+TEST(PlanAfterMintTest, ARenewalThatWaitsIsAnEventOnce) {
+  Observed observed = ReadyImport();
+  observed.token_age = absl::Minutes(40);
+  const Plan first = PlanAfterMint(observed, absl::UnavailableError("connection refused"));
+  EXPECT_THAT(first.events, ElementsAre(AllOf(Field(&Event::warning, true), Field(&Event::reason, "RenewalWaits"),
+                                              Field(&Event::note, HasSubstr("connection refused")))));
+  observed.import.status = first.status;
+  EXPECT_THAT(PlanAfterMint(observed, absl::DeadlineExceededError("no answer")).events, IsEmpty());
+  observed.source.state = SourceView::State::kUnreachable;
+  EXPECT_THAT(PlanImport(observed).events, IsEmpty());
 }
 
 TEST(PlanAfterMintTest, ShowsTheTokenNowhereButInTheSecret) {
