@@ -63,7 +63,8 @@ Requeue Reconciler::Reconcile(const k8s::ObjectKey& key) {
     return IsSourceCredential(*import, deps_.own_namespace, deps_.source_imports) ? FollowSource(*import) : Requeue();
 
   absl::StatusOr<Observed> observed = Gather(*import);
-  // What it waits for, the first list of Secrets or a source's registration, queues it anew when it comes.
+  // What it waits for, the first list of Secrets, its namespace or a source's registration, queues it anew when it
+  // comes.
   if (absl::IsUnavailable(observed.status())) return {.how = Requeue::How::kBackOff};
   if (!observed.ok()) {
     k8s::Log(k8s::LogLevel::kWarn, "cannot read what belongs to an import; will try again",
@@ -98,7 +99,7 @@ Requeue Reconciler::ReconcileOnDemand(const k8s::ServiceAccountImport& import, O
     observed.secret->meta.labels = k8s::SecretLabels(import.meta.name);
     ParseToken(observed);
   }
-  GatherPolicy(observed);
+  if (!GatherPolicy(observed).ok()) return {.how = Requeue::How::kBackOff};  // what is held serves on meanwhile
   GatherSource(observed, FindWritten(import.meta.uid));
   Plan plan = PlanImport(observed);
   if (plan.action == Plan::Action::kMint) plan = Mint(observed, plan.lifetime);
@@ -117,7 +118,7 @@ absl::StatusOr<Observed> Reconciler::Gather(const k8s::ServiceAccountImport& imp
 
   if (absl::Status status = GatherHeld(observed, written); !status.ok()) return status;
   if (AwaitsSource(import)) return absl::UnavailableError("its source is not registered yet");
-  GatherPolicy(observed);
+  if (absl::Status status = GatherPolicy(observed); !status.ok()) return status;
   GatherSource(observed, written);
   return observed;
 }
@@ -145,8 +146,11 @@ absl::Status Reconciler::GatherHeld(Observed& observed, const std::optional<Writ
   return absl::OkStatus();
 }
 
-void Reconciler::GatherPolicy(Observed& observed) const {
+absl::Status Reconciler::GatherPolicy(Observed& observed) const {
   const k8s::ServiceAccountImport& import = observed.import;
+  // Its import may be seen before the namespace is. Labels that are not known are not none: rules match those without.
+  const auto own_namespace = deps_.namespaces.Get({"", import.meta.namespace_name});
+  if (own_namespace == nullptr) return absl::UnavailableError("its namespace is not listed yet");
   std::vector<k8s::ImportPolicy> policies;
   for (const auto& policy : deps_.policies.List()) policies.push_back(*policy);
   std::vector<std::shared_ptr<const k8s::ServiceAccountImport>> older;
@@ -156,9 +160,8 @@ void Reconciler::GatherPolicy(Observed& observed) const {
       return std::pair(other->meta.created_at, other->meta.name) >= std::pair(import.meta.created_at, import.meta.name);
     });
   }
-  const auto own_namespace = deps_.namespaces.Get({"", import.meta.namespace_name});
-  observed.policy = k8s::DecideImport(
-      import, own_namespace ? own_namespace->labels : std::map<std::string, std::string>(), older, policies);
+  observed.policy = k8s::DecideImport(import, own_namespace->labels, older, policies);
+  return absl::OkStatus();
 }
 
 // The import that registers the cluster. Of several it is the oldest: with two credentials in turn a source would be

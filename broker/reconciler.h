@@ -89,7 +89,7 @@ class Reconciler {
   bool AwaitsSource(const k8s::ServiceAccountImport& import) const;
   void GatherSecret(Observed& observed, const std::optional<Written>& written);
   absl::Status GatherHeld(Observed& observed, const std::optional<Written>& written);
-  void GatherPolicy(Observed& observed) const;
+  absl::Status GatherPolicy(Observed& observed) const;
   void GatherSource(Observed& observed, const std::optional<Written>& written);
   Plan Mint(const Observed& observed, absl::Duration lifetime);
   absl::Status Apply(const Observed& observed, Plan& plan);

@@ -1,0 +1,145 @@
+#include "broker/reconciler.h"
+
+#include <absl/strings/escaping.h>
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "k8s/api/http_server.h"
+#include "k8s/core/names.h"
+#include "k8s/fakes/fake_clock.h"
+#include "k8s/fakes/fake_transport.h"
+
+namespace broker {
+namespace {
+
+using k8s::Json;
+using k8s::JsonArray;
+using k8s::JsonObject;
+using How = Requeue::How;
+
+constexpr char kImport[] = "/apis/multicluster.admiralty.io/v1alpha1/namespaces/team-a/serviceaccountimports/reader";
+const k8s::ObjectKey kKey{"team-a", "reader"};
+
+// A target in memory, and a source on loopback that issues tokens for an hour, lets nobody watch its accounts and
+// accepts no token.
+class ReconcilerTest : public testing::Test {
+ protected:
+  ReconcilerTest() {
+    SetPolicy(R"([{"sourceNamespaces": ["*"], "audiences": ["vault"]}])");
+    namespaces_.Set({"", "team-a"}, std::make_shared<k8s::ObjectMeta>());
+    sources_.Set("east", k8s::ClusterAccess{.server = absl::StrCat("http://", source_->local_address())});
+    secrets_listed_.wait(false);
+  }
+
+  void SetPolicy(const std::string& rules) {
+    const Json policy = JsonObject{{"metadata", JsonObject{{"name", "policy"}}},
+                                   {"spec", JsonObject{{"rules", *k8s::ParseJson(rules)}}}};
+    policies_.Set({"", "policy"}, std::make_shared<k8s::ImportPolicy>(*k8s::ParseImportPolicy(policy)));
+  }
+
+  // As the watch shows it.
+  const k8s::ServiceAccountImport& SetImport(JsonObject more_spec = {}) {
+    JsonObject spec = std::move(more_spec);
+    spec["clusterName"] = "east";
+    spec["namespace"] = "team-a";
+    spec["name"] = "reader";
+    target_.Put(kImport, JsonObject{{"spec", std::move(spec)}});
+    const auto import =
+        std::make_shared<k8s::ServiceAccountImport>(*k8s::ParseServiceAccountImport(*target_.Find(kImport)));
+    imports_.Set(kKey, import);
+    return *import;
+  }
+
+  // Of the import's condition Ready, as it is written.
+  k8s::Condition Ready() const {
+    const auto import = k8s::ParseServiceAccountImport(*target_.Find(kImport));
+    const k8s::Condition* ready = k8s::FindCondition(import->status, "Ready");
+    return ready == nullptr ? k8s::Condition() : *ready;
+  }
+
+  k8s::ServerResponse AnswerAsSource(const k8s::ServerRequest& request) {
+    if (absl::EndsWith(request.path, "/token")) {
+      const std::string claims =
+          absl::StrCat(R"({"iat": 1800000000, "exp": 1800003600, "sub": "system:serviceaccount:team-a:reader", "jti": ")",
+                       ++tokens_, R"(", "kubernetes.io": {"serviceaccount": {"uid": "account-uid"}}})");
+      return {.status = 201,
+              .content_type = "application/json",
+              .body = absl::StrCat(R"({"status": {"expirationTimestamp": "2027-01-15T09:00:00Z", "token": "e30.)",
+                                   absl::WebSafeBase64Escape(claims), R"(.c2ln"}})")};
+    }
+    return {.status = absl::EndsWith(request.path, "/selfsubjectreviews") ? 401 : 403};
+  }
+
+  std::atomic<int> tokens_ = 0;  // issued
+  const std::unique_ptr<k8s::HttpServer> source_ =
+      k8s::HttpServer::Start({.address = "127.0.0.1:0"}, [this](const k8s::ServerRequest& request) {
+        return AnswerAsSource(request);
+      }).value();
+  k8s::FakeTransport target_;
+  k8s::FakeClock clock_;
+  const k8s::Client client_{target_};
+  k8s::InformerStore<k8s::ServiceAccountImport> imports_;
+  k8s::InformerStore<k8s::ImportPolicy> policies_;
+  k8s::InformerStore<k8s::ObjectMeta> namespaces_;
+  std::atomic<bool> secrets_listed_ = false;
+  k8s::ScopedWatch secrets_{client_,
+                            k8s::kSecrets,
+                            "",
+                            1,
+                            [](const auto&, const auto&, const auto&) {},
+                            [this](const std::string&) {
+                              secrets_listed_ = true;
+                              secrets_listed_.notify_all();
+                            }};
+  SourceRegistry sources_{{}, clock_, {.on_account = [](const auto&, const auto&) {}, .on_state = [](const auto&) {}}};
+  k8s::EventRecorder events_{client_, clock_, "broker", "replica"};
+  Metrics metrics_;
+  const std::string own_namespace_ = "own";
+  const std::set<std::string> source_imports_;
+  Reconciler reconciler_{{.target = client_,
+                          .own_namespace = own_namespace_,
+                          .source_imports = source_imports_,
+                          .imports = imports_,
+                          .policies = policies_,
+                          .namespaces = namespaces_,
+                          .secrets = secrets_,
+                          .sources = sources_,
+                          .events = events_,
+                          .metrics = metrics_,
+                          .clock = clock_,
+                          .is_leader = [] { return true; }}};
+};
+
+TEST_F(ReconcilerTest, ANewImportBecomesASecret) {
+  SetImport();
+  EXPECT_EQ(reconciler_.Reconcile(kKey).how, How::kAfter);
+  EXPECT_EQ(tokens_, 1);
+  EXPECT_EQ(Ready().reason, "TokenIssued");
+}
+
+TEST_F(ReconcilerTest, WaitsForANamespaceWhoseLabelsAreNotKnownYet) {
+  SetPolicy(R"([{"sourceNamespaces": ["*"], "targetNamespaces": {"matchExpressions":
+                 [{"key": "untrusted", "operator": "DoesNotExist"}]}}])");
+  namespaces_.Erase({"", "team-a"});
+  const k8s::ServiceAccountImport& import = SetImport();
+  EXPECT_EQ(reconciler_.Reconcile(kKey).how, How::kBackOff);
+  OnDemandToken held;
+  EXPECT_EQ(reconciler_.ReconcileOnDemand(import, held).how, How::kBackOff);
+  EXPECT_EQ(tokens_, 0);
+
+  k8s::ObjectMeta untrusted;
+  untrusted.labels["untrusted"] = "true";
+  namespaces_.Set({"", "team-a"}, std::make_shared<k8s::ObjectMeta>(untrusted));
+  reconciler_.Reconcile(kKey);
+  EXPECT_EQ(Ready().reason, "NotAllowedByPolicy");
+  EXPECT_EQ(tokens_, 0);
+}
+
+}  // namespace
+}  // namespace broker
