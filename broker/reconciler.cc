@@ -34,11 +34,16 @@ void ParseToken(Observed& observed) {
   }
 }
 
+// Whether the source is asked about the token that is held. One for other audiences it refuses however well it is; that
+// its account is gone shows when it is renewed.
+bool WantsReview(const Observed& observed) {
+  return observed.account.state == AccountView::State::kNotWatched && observed.import.spec.audiences.empty();
+}
+
 Requeue RequeueOf(const Plan& plan, const Observed& observed) {
   if (plan.back_off) return {.how = Requeue::How::kBackOff};
   absl::Duration after = plan.requeue_after;
-  if (observed.account.state == AccountView::State::kNotWatched && after > absl::ZeroDuration())
-    after = std::min(after, kReviewInterval);
+  if (WantsReview(observed) && after > absl::ZeroDuration()) after = std::min(after, kReviewInterval);
   if (after == absl::ZeroDuration()) return {};
   return {.how = Requeue::How::kAfter, .after = after};
 }
@@ -221,8 +226,7 @@ void Reconciler::GatherSource(Observed& observed, const std::optional<Written>& 
   observed.token_age =
       k8s::TokenAge(*observed.token, received_here ? now - written->received_at : absl::InfiniteDuration(), server_now);
 
-  if (observed.account.state != AccountView::State::kNotWatched || observed.source.state != SourceView::State::kReady)
-    return;
+  if (!WantsReview(observed) || observed.source.state != SourceView::State::kReady) return;
   if (written && now - written->reviewed_at < kReviewInterval) return;
   const absl::Status review = (*source)->Review(observed.token->token);
   // A refused token is as good as dead: the TokenRequest that follows tells why.

@@ -123,6 +123,24 @@ TEST_F(ReconcilerTest, ANewImportBecomesASecret) {
   EXPECT_EQ(Ready().reason, "TokenIssued");
 }
 
+TEST_F(ReconcilerTest, ATokenThatItsSourceRefusesIsReplacedWithinAMinute) {
+  SetImport();
+  reconciler_.Reconcile(kKey);
+  clock_.Advance(absl::Seconds(61));
+  EXPECT_LE(reconciler_.Reconcile(kKey).after, absl::Minutes(1));
+  EXPECT_EQ(tokens_, 2);
+}
+
+// The source's API server refuses it however well it is.
+TEST_F(ReconcilerTest, ATokenForAnotherAudienceIsKeptUntilItsRenewal) {
+  SetImport(JsonObject{{"audiences", JsonArray{"vault"}}});
+  reconciler_.Reconcile(kKey);
+  clock_.Advance(absl::Seconds(61));
+  EXPECT_GT(reconciler_.Reconcile(kKey).after, absl::Minutes(20));
+  EXPECT_EQ(tokens_, 1);
+  EXPECT_TRUE(Ready().status);
+}
+
 TEST_F(ReconcilerTest, WaitsForANamespaceWhoseLabelsAreNotKnownYet) {
   SetPolicy(R"([{"sourceNamespaces": ["*"], "targetNamespaces": {"matchExpressions":
                  [{"key": "untrusted", "operator": "DoesNotExist"}]}}])");
