@@ -43,8 +43,15 @@ absl::StatusOr<k8s::HttpResponse> Reachability::Stream(const k8s::HttpRequest& r
                                                        const k8s::StreamCanceller& canceller,
                                                        const std::function<bool(std::string_view)>& on_data) {
   if (absl::Status status = error(); !status.ok()) return status;
-  absl::StatusOr<k8s::HttpResponse> response = transport_.Stream(request, idle_timeout, canceller, on_data);
-  Observe(response);
+  bool has_head = false;
+  k8s::HttpRequest watched = request;
+  watched.on_head = [&](const k8s::HttpResponse& head) {
+    has_head = true;
+    Observe(head);
+    if (request.on_head) request.on_head(head);
+  };
+  absl::StatusOr<k8s::HttpResponse> response = transport_.Stream(watched, idle_timeout, canceller, on_data);
+  if (!has_head) Observe(response);
   return response;
 }
 

@@ -21,7 +21,8 @@ namespace broker {
 // the first call that cannot reach it closes the gate, further calls fail at once, and a thread of its own probes until
 // the server answers. Also learns the server's clock.
 //
-// A server counts as reachable until shown otherwise, so that the first import need not wait for a probe.
+// A server counts as reachable until shown otherwise, so that the first import need not wait for a probe. Of a stream
+// its head counts alone: an end after that, which may be a load balancer's doing, says nothing of the server.
 // Borrows `transport` and `clock`. Thread-safe.
 class Reachability : public k8s::HttpTransport {
  public:

@@ -82,7 +82,8 @@ class Client {
                                   const ListOptions& options = {}) const;
 
   // Calls `on_event` for each event in this thread until the server ends the watch (OK), `on_event` returns false (OK),
-  // `canceller` says so (CANCELLED) or an error. OUT_OF_RANGE: 410, list again. One event is at most 4 MiB long.
+  // `canceller` says so (CANCELLED) or an error. OUT_OF_RANGE: 410, list again. ABORTED: the connection was cut under
+  // the watch, go on where it was. One event is at most 4 MiB long.
   absl::Status Watch(const Resource& resource, const std::string& namespace_name, const WatchOptions& options,
                      const StreamCanceller& canceller, const std::function<bool(WatchEvent)>& on_event) const;
 

@@ -15,6 +15,13 @@
 
 namespace k8s {
 
+struct HttpResponse {
+  int status = 0;
+  SecretString body;
+  absl::Time date = absl::InfinitePast();  // the server's clock, from its Date header, if it sent one
+  absl::Duration retry_after = absl::ZeroDuration();
+};
+
 struct HttpRequest {
   std::string method;  // "GET", "POST", "PUT", "PATCH", "DELETE"
   std::string path;    // below the server's own path, with the query: "/api/v1/pods?limit=500"
@@ -23,13 +30,8 @@ struct HttpRequest {
   SecretString body;                           // may hold a token, so it is wiped like one
   std::optional<SecretString> bearer;          // overrides the transport's own credential
   absl::Duration timeout = absl::Seconds(15);  // for the whole exchange; of a stream: for its head
-};
-
-struct HttpResponse {
-  int status = 0;
-  SecretString body;
-  absl::Time date = absl::InfinitePast();  // the server's clock, from its Date header, if it sent one
-  absl::Duration retry_after = absl::ZeroDuration();
+  // Of a stream, if it is not empty: called in the caller's thread when its head has come, without a body yet.
+  std::function<void(const HttpResponse&)> on_head = nullptr;
 };
 
 // The largest answer that is read; a longer one is an error, so that no server can fill our memory. 10,000 metadata
@@ -58,8 +60,8 @@ class HttpTransport {
 
   // Receives a response piece by piece. `on_data` runs in the caller's thread while the call blocks; when it returns
   // false the stream ends with OK. For a status other than 200 it is not called: the body is in the result.
-  // `idle_timeout`: silence for so long is DEADLINE_EXCEEDED. Ends with CANCELLED within a second once `canceller` says
-  // so.
+  // `idle_timeout`: silence for so long is DEADLINE_EXCEEDED. ABORTED: after a head of 200 the connection broke. Ends
+  // with CANCELLED within a second once `canceller` says so.
   virtual absl::StatusOr<HttpResponse> Stream(const HttpRequest& request, absl::Duration idle_timeout,
                                               const StreamCanceller& canceller,
                                               const std::function<bool(std::string_view)>& on_data) = 0;

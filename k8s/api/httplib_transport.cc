@@ -166,16 +166,20 @@ absl::StatusOr<HttpResponse> HttplibTransport::Pool::Exchange(const HttpRequest&
   bool ended_by_caller = false;
   std::atomic<bool> has_head = false;
   const absl::Duration started = SystemClock().Monotonic();
+  absl::Duration heard = started;  // of a stream: when something came last
   http.response_handler = [&](const httplib::Response& head) {
     has_head = true;
+    heard = SystemClock().Monotonic();
     response.status = head.status;
     response.date = ParseDate(head.get_header_value("Date"));
     int64_t seconds = 0;
     if (absl::SimpleAtoi(head.get_header_value("Retry-After"), &seconds)) response.retry_after = absl::Seconds(seconds);
+    if (on_data != nullptr && request.on_head) request.on_head(response);
     return true;
   };
   http.content_receiver = [&](const char* data, size_t size, uint64_t, uint64_t) {
     if (on_data != nullptr && response.status == 200) {
+      heard = SystemClock().Monotonic();
       ended_by_caller = !(*on_data)({data, size});
       return !ended_by_caller;
     }
@@ -223,10 +227,14 @@ absl::StatusOr<HttpResponse> HttplibTransport::Pool::Exchange(const HttpRequest&
   if (too_large)
     return absl::ResourceExhaustedError(absl::StrCat(to, "the answer is larger than ", kMaxResponseBytes, " bytes"));
   if (canceller != nullptr && canceller->Cancelled()) return absl::CancelledError("cancelled");
+  const absl::Duration now = SystemClock().Monotonic();
+  if (on_data != nullptr && response.status == 200) {
+    if (now - heard < read_timeout) return absl::AbortedError(absl::StrCat(to, Describe(error)));
+    return absl::DeadlineExceededError(absl::StrCat(to, "silence for ", absl::FormatDuration(read_timeout)));
+  }
   const absl::Duration limit = std::min(read_timeout, request.timeout);
   if (error == httplib::Error::ConnectionTimeout ||
-      (error == httplib::Error::Connection && SystemClock().Monotonic() - started >= kConnectTimeout) ||
-      SystemClock().Monotonic() - started >= limit) {
+      (error == httplib::Error::Connection && now - started >= kConnectTimeout) || now - started >= limit) {
     return absl::DeadlineExceededError(absl::StrCat(to, "no answer in time (", absl::FormatDuration(limit), ")"));
   }
   return absl::UnavailableError(absl::StrCat(to, Describe(error)));

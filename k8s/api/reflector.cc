@@ -12,7 +12,8 @@ namespace k8s {
 namespace {
 
 constexpr absl::Duration kMinBackoff = absl::Milliseconds(500);
-// A watch that ends sooner and brought nothing is no watch that came to its end (client-go: "very short watch").
+// A watch that ends sooner and brought nothing, or is cut sooner, is no watch that came to its end (client-go: "very
+// short watch").
 constexpr auto kShortWatch = std::chrono::seconds(1);
 
 class AtomicCanceller final : public StreamCanceller {
@@ -72,11 +73,16 @@ void Reflector::Loop() {
   while (!stopping_) {
     progressed_ = false;
     const auto begin = std::chrono::steady_clock::now();
-    const absl::Status status = ListAndWatch();
+    absl::Status status = ListAndWatch();
     if (stopping_) return;
     const bool lasted = std::chrono::steady_clock::now() - begin >= kShortWatch;
+    // A connection that is cut under a watch is that watch's end, and no failure: load balancers cut those that are
+    // idle for less than the minute between two bookmarks.
+    const bool cut = absl::IsAborted(status) && !resource_version_.empty();
+    if (cut) status = absl::OkStatus();
     if (progressed_ || (status.ok() && lasted)) backoff = kMinBackoff;
-    if (status.ok() && (progressed_ || lasted)) {
+    if (status.ok() && (lasted || (progressed_ && !cut))) {
+      if (std::exchange(failing_, false)) callbacks_.on_state(absl::OkStatus());
       // The server ends each watch sooner or later; go on at once, yet never in a tight loop.
       if (!Sleep(absl::Milliseconds(50))) return;
       continue;

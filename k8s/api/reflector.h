@@ -30,7 +30,8 @@ class Reflector {
     std::function<void(std::vector<Json>)> on_replace;
     std::function<void(WatchEventType, Json)> on_event;  // never kBookmark
     // OK after each list, and when a watch that had failed brings something again (a bookmark at the latest, so within
-    // about a minute); else why the last list or watch failed. Tried again with back-off, up to `max_backoff`.
+    // about a minute) or comes to its end; else why the last list or watch failed. Tried again with back-off, up to
+    // `max_backoff`. A connection that is cut under a watch is the watch's end.
     std::function<void(const absl::Status&)> on_state;
   };
 

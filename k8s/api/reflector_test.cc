@@ -52,13 +52,14 @@ class ReflectorTest : public testing::Test {
                                                                       [this](const absl::Status& status) {
                                                                         std::lock_guard lock(mu_);
                                                                         state_ = status;
+                                                                        failures_ += !status.ok();
                                                                         changed_.notify_all();
                                                                       }});
   }
 
-  bool WaitFor(const std::function<bool()>& condition) {
+  bool WaitFor(const std::function<bool()>& condition, std::chrono::milliseconds patience = kPatience) {
     std::unique_lock lock(mu_);
-    return changed_.wait_for(lock, kPatience, condition);
+    return changed_.wait_for(lock, patience, condition);
   }
   bool WaitForNames(const std::set<std::string>& names) {
     return WaitFor([&] { return names_ == names; });
@@ -70,6 +71,7 @@ class ReflectorTest : public testing::Test {
   std::condition_variable changed_;
   std::set<std::string> names_;                              // guarded by mu_
   int lists_ = 0;                                            // guarded by mu_
+  int failures_ = 0;                                         // guarded by mu_
   absl::Status state_ = absl::UnknownError("not yet told");  // guarded by mu_
   std::unique_ptr<Reflector> reflector_;                     // last: its thread uses all of the above
 };
@@ -184,6 +186,39 @@ TEST_F(ReflectorTest, AWatchThatGoesOnAfterAFailureIsWellAgain) {
   EXPECT_EQ(transport_.CountRequests(kWatchList), 1);
 }
 
+// Load balancers do that to connections that are idle for half a minute.
+TEST_F(ReflectorTest, AWatchThatIsCutHasEndedAndNotFailed) {
+  Start();
+  ASSERT_TRUE(WaitFor([&] { return state_.ok(); }));
+  transport_.FailNext(kWatchOn, 2, absl::AbortedError("the connection broke"));
+  transport_.EndWatches();
+  ASSERT_TRUE(transport_.WaitForRequests(kWatchOn, 3));
+  transport_.Put(PathOf("a"), JsonObject());
+  EXPECT_TRUE(WaitForNames({"a"}));
+  EXPECT_EQ(transport_.CountRequests(kWatchList), 1);
+  std::lock_guard lock(mu_);
+  EXPECT_EQ(failures_, 0);
+}
+
+TEST_F(ReflectorTest, AListAsEventsThatIsCutHasFailed) {
+  transport_.FailNext(kWatchList, 1, absl::AbortedError("the connection broke"));
+  Start();
+  EXPECT_TRUE(WaitFor([&] { return absl::IsAborted(state_); }));
+  EXPECT_TRUE(WaitFor([&] { return state_.ok(); }));
+  EXPECT_EQ(transport_.CountRequests(kList), 0);
+}
+
+TEST_F(ReflectorTest, AWatchThatComesToItsEndAfterAFailureIsWellAgain) {
+  Start();
+  ASSERT_TRUE(WaitFor([&] { return state_.ok(); }));
+  transport_.FailNext(kWatchOn, 1, absl::UnavailableError("no route"));
+  transport_.EndWatches();
+  ASSERT_TRUE(transport_.WaitForRequests(kWatchOn, 2));
+  EXPECT_FALSE(WaitFor([&] { return state_.ok(); }, std::chrono::milliseconds(1100)));
+  transport_.EndWatches();
+  EXPECT_TRUE(WaitFor([&] { return state_.ok(); }));
+}
+
 TEST_F(ReflectorTest, ARightThatComesBackIsNoticedByANewList) {
   Start();
   ASSERT_TRUE(WaitFor([&] { return state_.ok(); }));
@@ -218,6 +253,14 @@ TEST_F(ReflectorTest, DoesNotHammerAServerThatEndsWatchesAtOnce) {
     response.status = 200;
     return response;
   });
+  transport_.EndWatches();
+  EXPECT_FALSE(transport_.WaitForRequests(kWatchOn, 8, absl::Seconds(2)));
+}
+
+TEST_F(ReflectorTest, NorOneWhoseWatchesAreCutAtOnce) {
+  Start();
+  ASSERT_TRUE(reflector_->WaitForSync(absl::Seconds(10)));
+  transport_.FailNext(kWatchOn, 1000, absl::AbortedError("the connection broke"));
   transport_.EndWatches();
   EXPECT_FALSE(transport_.WaitForRequests(kWatchOn, 8, absl::Seconds(2)));
 }

@@ -284,8 +284,13 @@ absl::StatusOr<HttpResponse> FakeTransport::Stream(const HttpRequest& request, a
                                                    const StreamCanceller& canceller,
                                                    const std::function<bool(std::string_view)>& on_data) {
   std::unique_lock lock(mu_);
+  const auto tell_head = [&](const HttpResponse& head) {  // outside of the lock
+    if (request.on_head) request.on_head(head);
+    return head;
+  };
   if (auto answer = Intercept(lock, request, idle_timeout, &canceller)) {
     if (lock.owns_lock()) lock.unlock();
+    if (answer->ok()) tell_head(**answer);
     if (answer->ok() && (*answer)->status == 200) on_data((*answer)->body.Reveal());
     return *std::move(answer);
   }
@@ -295,7 +300,8 @@ absl::StatusOr<HttpResponse> FakeTransport::Stream(const HttpRequest& request, a
 
   const bool initial_events = argument("sendInitialEvents") == "true" && watch_list_ != WatchList::kUnknown;
   if (initial_events && watch_list_ == WatchList::kRefused) {
-    return Refuse(422, "Invalid", "sendInitialEvents is forbidden for watch", at);
+    lock.unlock();
+    return tell_head(Refuse(422, "Invalid", "sendInitialEvents is forbidden for watch", at));
   }
   std::string pending;  // lines to send, outside of the lock
   int64_t from = version_;
@@ -315,13 +321,17 @@ absl::StatusOr<HttpResponse> FakeTransport::Stream(const HttpRequest& request, a
   } else if (!absl::SimpleAtoi(argument("resourceVersion"), &from) || from < forgotten_) {
     pending = EventLine("ERROR", StatusObject(410, "Expired", "too old resource version", at));
     lock.unlock();
+    HttpResponse head = tell_head(Answer(200, JsonObject()));
     on_data(pending);
-    return Answer(200, JsonObject());
+    return head;
   } else {
     next = 0;
   }
 
   const int64_t epoch = watch_epoch_;
+  lock.unlock();
+  tell_head(Answer(200, JsonObject()));
+  lock.lock();
   auto last_data = std::chrono::steady_clock::now();
   while (true) {
     for (; next < history_.size(); ++next) {
