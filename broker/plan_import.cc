@@ -168,6 +168,15 @@ Plan Unavailable(const Observed& observed, const std::string& reason, const std:
   return plan;
 }
 
+// Whether the API server's authorizer refused, of which only the text tells: admission, such as a quota or a webhook,
+// answers 403 as well (apiserver, responsewriters.Forbidden). An apply that may patch but not create is refused without
+// a reason.
+bool LacksRight(const absl::Status& error) {
+  if (!absl::IsPermissionDenied(error)) return false;
+  const std::string text(error.message());
+  return absl::StrContains(text, " is forbidden: User \"") || absl::EndsWith(text, " is forbidden: ");
+}
+
 // Delivery Broker, for the status: whoever serves a pod takes the token. What a Secret still holds from before goes.
 Plan IssuedOnDemand(const Observed& observed) {
   Plan plan = StartPlan(observed);
@@ -365,6 +374,26 @@ Plan PlanAfterSecretError(const Observed& observed, const absl::Status& error) {
     return plan;
   }
   // An error of our own API server changes nothing for the user; it is logged and tried again.
+  plan.back_off = true;
+  return plan;
+}
+
+Plan PlanAfterWriteError(const Observed& observed, Plan::Action action, const absl::Status& error) {
+  if (LacksRight(error)) return PlanAfterSecretError(observed, error);
+  Plan plan;
+  plan.status = observed.import.status;
+  if (absl::IsPermissionDenied(error) || absl::IsInvalidArgument(error)) {
+    const std::string reason = "SecretWriteRefused";
+    const k8s::ObjectMeta& meta = observed.import.meta;
+    const std::string message = absl::StrCat("The API server refuses what the broker writes to Secret ",
+                                             k8s::SecretName(meta.name, meta.uid), ": ", std::string(error.message()));
+    if (action == Plan::Action::kRevoke) {
+      SetReady(plan, observed, false, reason, message);
+    } else {
+      plan = Unavailable(observed, reason, message);
+    }
+  }
+  plan.action = Plan::Action::kNone;
   plan.back_off = true;
   return plan;
 }

@@ -43,6 +43,7 @@ struct AccountView {
 struct HeldSecret {
   k8s::ObjectMeta meta;
   std::map<std::string, k8s::SecretString> data;
+  bool immutable = false;
 };
 
 struct Observed {
@@ -93,8 +94,12 @@ Plan PlanAfterMint(const Observed& observed, const absl::StatusOr<k8s::BoundToke
 // themselves.
 bool IsDecidedAgainst(const std::string& reason);
 
-// The error of reading or writing the Secret, told in the status.
+// The error of reading the Secret, told in the status.
 Plan PlanAfterSecretError(const Observed& observed, const absl::Status& error);
+
+// That of writing it, which was to do `action`. What the API server refuses is told in the status with its own words;
+// another error changes nothing there. The plan's own action is kNone.
+Plan PlanAfterWriteError(const Observed& observed, Plan::Action action, const absl::Status& error);
 
 }  // namespace broker
 

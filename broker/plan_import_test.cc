@@ -341,6 +341,65 @@ TEST(PlanAfterMintTest, TellsWhyThereIsNoToken) {
   }
 }
 
+constexpr char kLacksPatch[] =
+    R"(secrets "lister-token" is forbidden: User "broker" cannot patch resource "secrets" in API group "")";
+constexpr char kQuota[] = R"(secrets "lister-token" is forbidden: exceeded quota: few, requested: secrets=1)";
+
+struct WriteErrorCase {
+  const char* sentence;
+  absl::Status error;
+  const char* reason;  // "": nothing is told
+};
+
+TEST(PlanAfterWriteErrorTest, TellsOfARefusalInTheServersWords) {
+  const WriteErrorCase kCases[] = {
+      {"no right", absl::PermissionDeniedError(kLacksPatch), "NamespaceNotServed"},
+      {"a right to patch alone", absl::PermissionDeniedError("secrets \"x\" is forbidden: "), "NamespaceNotServed"},
+      {"a quota", absl::PermissionDeniedError(kQuota), "SecretWriteRefused"},
+      {"a webhook", absl::PermissionDeniedError("admission webhook \"w\" denied the request: no"),
+       "SecretWriteRefused"},
+      {"a policy", absl::InvalidArgumentError("ValidatingAdmissionPolicy 'p' denied request: no"),
+       "SecretWriteRefused"},
+      {"somebody was faster", absl::FailedPreconditionError("metadata.uid"), ""},
+      {"the server is down", absl::UnavailableError("connection refused"), ""},
+  };
+  for (const WriteErrorCase& test : kCases) {
+    SCOPED_TRACE(test.sentence);
+    const Observed observed = NewImport();
+    const Plan plan = PlanAfterWriteError(observed, Plan::Action::kRewrite, test.error);
+    EXPECT_EQ(plan.action, Plan::Action::kNone);
+    if (*test.reason == '\0') {
+      EXPECT_EQ(plan.status, observed.import.status);
+      EXPECT_TRUE(plan.back_off);
+      continue;
+    }
+    EXPECT_EQ(Ready(plan).reason, test.reason);
+    EXPECT_FALSE(Ready(plan).status);
+    const bool refused = Ready(plan).reason == "SecretWriteRefused";
+    EXPECT_EQ(plan.back_off, refused);
+    EXPECT_THAT(Ready(plan).message, HasSubstr(refused ? std::string(test.error.message()) : "create rolebinding"));
+  }
+}
+
+TEST(PlanAfterWriteErrorTest, ARenewalThatCannotBeWrittenKeepsTheLivingToken) {
+  Observed observed = ReadyImport();
+  observed.import.meta.generation = 2;
+  const Plan plan = PlanAfterWriteError(observed, Plan::Action::kRewrite, absl::PermissionDeniedError(kQuota));
+  EXPECT_TRUE(Ready(plan).status);
+  EXPECT_THAT(Ready(plan).message, HasSubstr("exceeded quota"));
+  EXPECT_EQ(plan.status.token_id, observed.import.status.token_id);
+  EXPECT_EQ(plan.status.observed_generation, 1) << "the new spec is not obeyed yet";
+}
+
+TEST(PlanAfterWriteErrorTest, ARevocationThatCannotBeWrittenIsNotClaimed) {
+  const Observed observed = ReadyImport();
+  const Plan plan = PlanAfterWriteError(observed, Plan::Action::kRevoke, absl::InvalidArgumentError("no"));
+  EXPECT_FALSE(Ready(plan).status);
+  EXPECT_EQ(Ready(plan).reason, "SecretWriteRefused");
+  EXPECT_EQ(k8s::FindCondition(plan.status, "Revoked"), nullptr);
+  EXPECT_EQ(plan.status.token_id, observed.import.status.token_id);
+}
+
 TEST(PlanAfterMintTest, FailureToRenewKeepsTheLivingToken) {
   Observed observed = ReadyImport();
   observed.token_age = absl::Minutes(40);

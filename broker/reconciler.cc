@@ -77,7 +77,10 @@ Requeue Reconciler::Reconcile(const k8s::ObjectKey& key) {
     return {.how = Requeue::How::kBackOff};
   }
   Plan plan = PlanImport(*observed);
-  if (plan.action == Plan::Action::kMint) plan = Mint(*observed, plan.lifetime);
+  if (plan.action == Plan::Action::kMint) {
+    const absl::Status writable = TryToWrite(*observed);
+    plan = writable.ok() ? Mint(*observed, plan.lifetime) : PlanAfterWriteError(*observed, plan.action, writable);
+  }
   if (absl::Status status = Apply(*observed, plan); !status.ok()) {
     k8s::Log(k8s::LogLevel::kWarn, "cannot write what an import needs; will try again",
              {{"import", k8s::ToString(key)}, {"error", Text(status)}});
@@ -202,7 +205,9 @@ void Reconciler::GatherSecret(Observed& observed, const std::optional<Written>& 
     observed.secret_access = secret.status();
     return;
   }
-  observed.secret = HeldSecret{.meta = k8s::ParseObjectMeta(*secret), .data = k8s::ParseSecretData(*secret)};
+  observed.secret = HeldSecret{.meta = k8s::ParseObjectMeta(*secret),
+                               .data = k8s::ParseSecretData(*secret),
+                               .immutable = k8s::BoolAt(*secret, {"immutable"})};
   ParseToken(observed);
 }
 
@@ -232,6 +237,17 @@ void Reconciler::GatherSource(Observed& observed, const std::optional<Written>& 
   // A refused token is as good as dead: the TokenRequest that follows tells why.
   if (absl::IsUnauthenticated(review)) observed.token_age = observed.token->lifetime;
   if (review.ok()) UpdateWritten(observed.import, [&](Written& record) { record.reviewed_at = now; });
+}
+
+// A token that cannot be stored is taken in vain: where the last write failed, one without a token comes first. An
+// immutable Secret is not written to.
+absl::Status Reconciler::TryToWrite(const Observed& observed) const {
+  const k8s::ObjectMeta& meta = observed.import.meta;
+  const std::optional<Written> written = FindWritten(meta.uid);
+  if (!written || !written->secret_refused || (observed.secret && observed.secret->immutable)) return absl::OkStatus();
+  const k8s::ImportRef ref{.namespace_name = meta.namespace_name, .name = meta.name, .uid = meta.uid};
+  const std::string uid = observed.secret ? observed.secret->meta.uid : "";
+  return deps_.target.DryRunApply(k8s::kSecrets, k8s::BuildSecret(ref, {}, uid), k8s::kFieldManager).status();
 }
 
 Plan Reconciler::Mint(const Observed& observed, absl::Duration lifetime) {
@@ -264,12 +280,11 @@ absl::Status Reconciler::Apply(const Observed& observed, Plan& plan) {
   const auto current = deps_.imports.Get(meta.key());
   if (current == nullptr || current->meta.uid != meta.uid || !deps_.is_leader()) return absl::OkStatus();
 
-  if (plan.action != Plan::Action::kNone) {
-    if (absl::Status status = ApplySecret(observed, plan); !status.ok()) {
-      Plan failed = PlanAfterSecretError(observed, status);
-      if (failed.back_off) return status;
-      plan = std::move(failed);
-    }
+  absl::Status secret_written;
+  if (plan.action != Plan::Action::kNone) secret_written = ApplySecret(observed, plan);
+  if (!secret_written.ok()) {
+    UpdateWritten(observed.import, [](Written& record) { record.secret_refused = true; });
+    plan = PlanAfterWriteError(observed, plan.action, secret_written);
   }
   if (plan.status != observed.import.status || plan.status != current->status) {
     absl::StatusOr<k8s::Json> written =
@@ -287,20 +302,29 @@ absl::Status Reconciler::Apply(const Observed& observed, Plan& plan) {
     k8s::Log(event.warning ? k8s::LogLevel::kWarn : k8s::LogLevel::kInfo, event.reason,
              {{"import", k8s::ToString(meta.key())}, {"note", event.note}});
   }
-  return absl::OkStatus();
+  return plan.back_off ? secret_written : absl::OkStatus();
 }
 
 absl::Status Reconciler::ApplySecret(const Observed& observed, const Plan& plan) {
   const k8s::ObjectMeta& meta = observed.import.meta;
-  const std::string uid = observed.secret ? observed.secret->meta.uid : "";
-  absl::StatusOr<k8s::Json> written;
+  std::string uid = observed.secret ? observed.secret->meta.uid : "";
+  const bool immutable = observed.secret && observed.secret->immutable;
+  if (immutable) {
+    // Somebody made it so, and the API server lets nobody change it any more, only delete it.
+    if (absl::Status status = deps_.target.Delete(k8s::kSecrets, observed.secret->meta.key(), uid); !status.ok())
+      return status;
+    uid.clear();
+  }
+  absl::StatusOr<k8s::Json> written = k8s::Json(k8s::JsonObject());
   if (plan.action == Plan::Action::kRevoke) {
     // A merge patch, because an apply would leave a key that somebody else has written too.
     k8s::JsonObject data;
     for (const char* key : k8s::kCredentialKeys) data[key] = nullptr;
-    written = deps_.target.MergePatch(
-        k8s::kSecrets, observed.secret->meta.key(),
-        k8s::JsonObject{{"metadata", k8s::JsonObject{{"uid", uid}}}, {"data", std::move(data)}});
+    if (!immutable) {
+      written = deps_.target.MergePatch(
+          k8s::kSecrets, observed.secret->meta.key(),
+          k8s::JsonObject{{"metadata", k8s::JsonObject{{"uid", uid}}}, {"data", std::move(data)}});
+    }
     k8s::Audit("TokenRevoked", {{"import", k8s::ToString(meta.key())},
                                 {"importUid", meta.uid},
                                 {"tokenId", observed.token ? observed.token->token_id : ""}});
@@ -313,6 +337,7 @@ absl::Status Reconciler::ApplySecret(const Observed& observed, const Plan& plan)
   // The token's id at once: should the status not be written, the token is not taken for another's.
   UpdateWritten(observed.import, [&](Written& record) {
     record.secret_version = version;
+    record.secret_refused = false;
     record.status.token_id = plan.status.token_id;
   });
   if (observed.is_source_credential && plan.action == Plan::Action::kRewrite)

@@ -78,6 +78,7 @@ class Reconciler {
   struct Written {
     k8s::ImportStatus status;
     std::string secret_version;
+    bool secret_refused = false;  // the latest write of the Secret failed
     std::string token_id;
     absl::Duration received_at = -absl::InfiniteDuration();  // monotonic: when that token came
     absl::Duration reviewed_at = -absl::InfiniteDuration();  // monotonic: when its source last accepted it
@@ -91,6 +92,7 @@ class Reconciler {
   absl::Status GatherHeld(Observed& observed, const std::optional<Written>& written);
   absl::Status GatherPolicy(Observed& observed) const;
   void GatherSource(Observed& observed, const std::optional<Written>& written);
+  absl::Status TryToWrite(const Observed& observed) const;
   Plan Mint(const Observed& observed, absl::Duration lifetime);
   absl::Status Apply(const Observed& observed, Plan& plan);
   absl::Status ApplySecret(const Observed& observed, const Plan& plan);

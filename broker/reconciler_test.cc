@@ -11,6 +11,7 @@
 #include <string>
 
 #include "k8s/api/http_server.h"
+#include "k8s/core/build_secret.h"
 #include "k8s/core/names.h"
 #include "k8s/fakes/fake_clock.h"
 #include "k8s/fakes/fake_transport.h"
@@ -22,6 +23,7 @@ using k8s::Json;
 using k8s::JsonArray;
 using k8s::JsonObject;
 using How = Requeue::How;
+using ::testing::HasSubstr;
 
 constexpr char kImport[] = "/apis/multicluster.admiralty.io/v1alpha1/namespaces/team-a/serviceaccountimports/reader";
 const k8s::ObjectKey kKey{"team-a", "reader"};
@@ -65,9 +67,9 @@ class ReconcilerTest : public testing::Test {
 
   k8s::ServerResponse AnswerAsSource(const k8s::ServerRequest& request) {
     if (absl::EndsWith(request.path, "/token")) {
-      const std::string claims =
-          absl::StrCat(R"({"iat": 1800000000, "exp": 1800003600, "sub": "system:serviceaccount:team-a:reader", "jti": ")",
-                       ++tokens_, R"(", "kubernetes.io": {"serviceaccount": {"uid": "account-uid"}}})");
+      const std::string claims = absl::StrCat(
+          R"({"iat": 1800000000, "exp": 1800003600, "sub": "system:serviceaccount:team-a:reader", "jti": ")", ++tokens_,
+          R"(", "kubernetes.io": {"serviceaccount": {"uid": "account-uid"}}})");
       return {.status = 201,
               .content_type = "application/json",
               .body = absl::StrCat(R"({"status": {"expirationTimestamp": "2027-01-15T09:00:00Z", "token": "e30.)",
@@ -139,6 +141,46 @@ TEST_F(ReconcilerTest, ATokenForAnotherAudienceIsKeptUntilItsRenewal) {
   EXPECT_GT(reconciler_.Reconcile(kKey).after, absl::Minutes(20));
   EXPECT_EQ(tokens_, 1);
   EXPECT_TRUE(Ready().status);
+}
+
+// With one token alone, which is not taken before a write has a chance again.
+TEST_F(ReconcilerTest, ARefusedWriteIsToldAndTriedAgainWithoutATokenFirst) {
+  SetImport();
+  target_.FailNext("PATCH /api/v1/namespaces/team-a/secrets/", 2, 403);
+  EXPECT_EQ(reconciler_.Reconcile(kKey).how, How::kBackOff);
+  EXPECT_EQ(Ready().reason, "SecretWriteRefused");
+  EXPECT_THAT(Ready().message, HasSubstr("as the test wants it"));
+  EXPECT_EQ(reconciler_.Reconcile(kKey).how, How::kBackOff);
+  EXPECT_EQ(tokens_, 1);
+  EXPECT_EQ(reconciler_.Reconcile(kKey).how, How::kAfter);
+  EXPECT_EQ(Ready().reason, "TokenIssued");
+}
+
+TEST_F(ReconcilerTest, AnImmutableSecretIsReplaced) {
+  const std::string path =
+      absl::StrCat("/api/v1/namespaces/team-a/secrets/", k8s::SecretName(kKey.name, SetImport().meta.uid));
+  reconciler_.Reconcile(kKey);
+  Json secret = *target_.Find(path);
+  secret.get_object()["immutable"] = true;
+  target_.Put(path, secret);
+  clock_.Advance(absl::Minutes(40));
+  EXPECT_EQ(reconciler_.Reconcile(kKey).how, How::kAfter);
+  const Json renewed = *target_.Find(path);
+  EXPECT_NE(k8s::StringAt(renewed, {"metadata", "uid"}), k8s::StringAt(secret, {"metadata", "uid"}));
+  EXPECT_FALSE(k8s::ParseSecretData(renewed).at(k8s::kTokenKey) == k8s::ParseSecretData(secret).at(k8s::kTokenKey));
+}
+
+TEST_F(ReconcilerTest, AnImmutableSecretIsDeletedWhenItIsRevoked) {
+  const std::string path =
+      absl::StrCat("/api/v1/namespaces/team-a/secrets/", k8s::SecretName(kKey.name, SetImport().meta.uid));
+  reconciler_.Reconcile(kKey);
+  Json secret = *target_.Find(path);
+  secret.get_object()["immutable"] = true;
+  target_.Put(path, secret);
+  policies_.Erase({"", "policy"});
+  reconciler_.Reconcile(kKey);
+  EXPECT_EQ(target_.Find(path), std::nullopt);
+  EXPECT_EQ(Ready().reason, "NotAllowedByPolicy");
 }
 
 TEST_F(ReconcilerTest, WaitsForANamespaceWhoseLabelsAreNotKnownYet) {

@@ -125,6 +125,18 @@ TEST_F(ClientTest, ADryRunWritesNothing) {
   EXPECT_EQ(transport_.Find(kSecretA), std::nullopt);
 }
 
+// Half of one would be no JSON: a condition that quotes it could not be written.
+TEST_F(ClientTest, ALongRefusalIsCutBetweenCharacters) {
+  const std::string text(1023, 'x');
+  transport_.Respond("GET", [&](const HttpRequest&) {
+    HttpResponse response;
+    response.status = 403;
+    response.body = SecretString(R"({"kind": "Status", "message": ")" + text + "\u00e9\"}");
+    return response;
+  });
+  EXPECT_EQ(client_.Get(kSecrets, {"ns", "a"}).status().message(), text);
+}
+
 TEST_F(ClientTest, DeletingWhatIsGoneIsNoError) {
   EXPECT_TRUE(client_.Delete(kSecrets, {"ns", "a"}).ok());
 }

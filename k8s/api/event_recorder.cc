@@ -14,13 +14,6 @@ constexpr size_t kMaxNoteBytes = 1024;
 constexpr size_t kMaxNameBytes = 200;  // of the regarded object's, so that the suffix fits into 253
 constexpr absl::Duration kRepeatAfter = absl::Minutes(10);
 
-// `text` cut to `size` bytes, or up to three less: half a character would not be JSON.
-std::string CutUtf8(const std::string& text, size_t size) {
-  if (text.size() <= size) return text;
-  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
-  return text.substr(0, size);
-}
-
 }  // namespace
 
 EventRecorder::EventRecorder(const Client& client, const Clock& clock, std::string controller, std::string instance)

@@ -44,7 +44,7 @@ absl::Status StatusFromHttp(int http_status, std::string_view body) {
   std::string message, reason, kind;
   // Not every answer is a metav1.Status: a proxy in between says what it likes, and that text is not repeated.
   if (absl::StatusOr<Json> json = ParseJson(body); json.ok() && StringAt(*json, {"kind"}) == "Status") {
-    message = StringAt(*json, {"message"}).substr(0, kMaxMessageBytes);
+    message = CutUtf8(StringAt(*json, {"message"}), kMaxMessageBytes);
     reason = StringAt(*json, {"reason"});
     kind = StringAt(*json, {"details", "kind"});
   }

@@ -82,6 +82,12 @@ std::string ToRfc3339(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
 }
 
+std::string CutUtf8(const std::string& text, size_t size) {
+  if (text.size() <= size) return text;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+  return text.substr(0, size);
+}
+
 JsonArray ToJsonArray(const std::vector<std::string>& strings) {
   JsonArray array;
   for (const std::string& string : strings) array.emplace_back(string);

@@ -5,6 +5,7 @@
 #include <absl/time/time.h>
 
 #include <boost/json.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <map>
@@ -39,6 +40,9 @@ const JsonArray& ArrayAt(const Json& json, JsonPath path);  // refers into `json
 // RFC 3339, as metav1.Time: "2026-01-02T03:04:05Z". A missing or malformed field is absl::InfinitePast().
 absl::Time TimeAt(const Json& json, JsonPath path);
 std::string ToRfc3339(absl::Time time);  // whole seconds, UTC
+
+// `text` cut to `size` bytes, or up to three less: half a character would not be JSON.
+std::string CutUtf8(const std::string& text, size_t size);
 
 JsonArray ToJsonArray(const std::vector<std::string>& strings);
 JsonObject ToJsonObject(const std::map<std::string, std::string>& strings);
