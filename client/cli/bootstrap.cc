@@ -9,6 +9,7 @@
 
 #include "client/cli/cli.h"
 #include "client/cli/dry_run.h"
+#include "client/cli/renewal.h"
 #include "client/cli/source_state.h"
 #include "k8s/api/token_requester.h"
 #include "k8s/core/build_secret.h"
@@ -212,7 +213,8 @@ absl::Status BootstrapTarget(const Cluster& target, const Cluster& source, const
   return absl::OkStatus();
 }
 
-// Tells whether the broker has taken the credential over, if there is a broker yet.
+// Tells whether the broker has taken the credential over, if there is a broker yet. Only a token that the source issued
+// to it since says so: the import is Ready as long as any token of before lives, the one from here too.
 void TellBroker(const Cluster& target, const Cluster& source) {
   const auto lease = target.client().Get(k8s::kLeases, {k8s::kBrokerNamespace, k8s::kBrokerName});
   if (!lease.ok() || k8s::StringAt(*lease, {"spec", "holderIdentity"}).empty()) {
@@ -220,19 +222,12 @@ void TellBroker(const Cluster& target, const Cluster& source) {
                       " yet; it will take over within the hour that the first token lives"));
     return;
   }
-  const bool ready = WaitUntil(kBrokerTimeout, [&] {
-    const auto import = target.client().Get(k8s::kImports, {k8s::kBrokerNamespace, source.name});
-    if (!import.ok()) return false;
-    for (const k8s::Json& condition : k8s::ArrayAt(*import, {"status", "conditions"})) {
-      if (k8s::StringAt(condition, {"type"}) == "Ready") return k8s::StringAt(condition, {"status"}) == "True";
-    }
-    return false;
-  });
-  if (ready) {
+  const auto renewed = RequestRenewal(target.client(), {k8s::kBrokerNamespace, source.name}, kBrokerTimeout);
+  if (renewed.ok()) {
     Done(absl::StrCat(target.name, ": the broker uses it"));
   } else {
-    Note(absl::StrCat("the broker has not taken it over yet; see: kubectl -n ", k8s::kBrokerNamespace, " describe sai ",
-                      source.name));
+    Note(absl::StrCat("the broker has not taken it over yet: ", std::string(renewed.status().message()),
+                      "; see: kubectl -n ", k8s::kBrokerNamespace, " describe sai ", source.name));
   }
 }
 

@@ -207,3 +207,17 @@ check "once more there is nothing to delete" fails_with 1 "knows no target clust
 check "the identity is gone" refused k2 -n multicluster-service-account get serviceaccount cluster1
 check "no right of it is left" test -z "$(k2 get clusterroles,clusterrolebindings,validatingadmissionpolicies -o name | grep mcsa)"
 check "nor the import in the target" refused k1 -n multicluster-service-account get sai cluster2
+
+# --- with a broker
+broker_kubeconfig
+start_broker
+eventually "a broker runs" 10 grep -q '"this replica leads"' "$work/broker-0.log"
+nowhere=127.0.0.1:$(free_port)
+unreached() {
+  output=$(kubemcsa bootstrap cluster1 cluster2 --source-server="https://$nowhere" 2>&1)
+  echo "$output"
+  [[ $output == *"has not taken it over yet"*"$nowhere"* && $output != *"the broker uses it"* ]]
+}
+check "bootstrap tells that the broker does not reach the source, though the first token lives" unreached
+check "and when it does" says "the broker uses it" bootstrap
+check "a repair does not take what was before for an answer" unreached
