@@ -32,11 +32,6 @@ struct Flags {
   bool all = false, audiences_said = false, dry_run = false;
 };
 
-bool IsLoopback(const std::string& server) {
-  return absl::StrContains(server, "//127.") || absl::StrContains(server, "//localhost") ||
-         absl::StrContains(server, "//[::1]");
-}
-
 k8s::Json BuildSourceImport(const std::string& source_name, const std::string& target_name) {
   return k8s::JsonObject{
       {"apiVersion", k8s::kApiVersion},
@@ -57,10 +52,18 @@ k8s::Json BuildShippedPolicy() {
       {"spec", k8s::JsonObject{{"rules", k8s::JsonArray{k8s::JsonObject{{"sameNamespace", true}}}}}}};
 }
 
-// How pods of the target reach the source, which may differ from how its admin does.
+// How pods of the target reach the source, which may differ from how its admin does. What a Secret cannot tell them has
+// to be said otherwise: they verify the certificate, by the name in the URL.
 absl::StatusOr<k8s::RemoteCluster> SourceForPods(const Flags& flags, const Cluster& source) {
-  k8s::RemoteCluster remote{.server = flags.source_server.empty() ? source.access.server : flags.source_server,
+  k8s::ClusterAccess access = source.access;
+  k8s::RemoteCluster remote{.server = flags.source_server.empty() ? access.server : flags.source_server,
                             .namespace_name = k8s::kBrokerNamespace};
+  if (flags.source_server.empty() && !access.tls_server_name.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the source's certificate is for ", access.tls_server_name,
+                     ", by tls-server-name of the kubeconfig, which pods do not read; say a URL with a name that the "
+                     "certificate has: --source-server=https://..."));
+  }
   if (flags.source_server.empty() && IsLoopback(remote.server)) {
     return absl::InvalidArgumentError(
         absl::StrCat("the source's server is ", remote.server,
@@ -68,13 +71,17 @@ absl::StatusOr<k8s::RemoteCluster> SourceForPods(const Flags& flags, const Clust
   }
   if (!absl::StartsWith(remote.server, "https://"))
     return absl::InvalidArgumentError("the source's server must be an https URL");
-  k8s::ClusterAccess access = source.access;
   if (!flags.source_ca.empty()) {
     access.ca_data.clear();
     access.ca_file = flags.source_ca;
   }
   absl::StatusOr<std::string> ca_bundle = k8s::CaBundleOf(access);
   if (!ca_bundle.ok()) return ca_bundle.status();
+  if (ca_bundle->empty() && access.insecure_skip_tls_verify) {
+    return absl::InvalidArgumentError(
+        "the source's kubeconfig names no CA (insecure-skip-tls-verify), and pods always verify the certificate; say "
+        "which CA signed it: --source-ca=FILE");
+  }
   remote.ca_bundle = *std::move(ca_bundle);
   return remote;
 }

@@ -1,6 +1,7 @@
 #include "client/cli/cli.h"
 
 #include <absl/strings/ascii.h>
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 #include <unistd.h>
@@ -80,6 +81,13 @@ absl::StatusOr<Cluster> OpenCluster(const ClusterFlags& flags, const std::string
   }
   cluster->version = k8s::StringAt(*version, {"gitVersion"});
   return cluster;
+}
+
+bool IsLoopback(const std::string& server) {
+  for (const char* host : {"//127.", "//localhost", "//[::1]", "//0.0.0.0", "//[::]"}) {
+    if (absl::StrContains(server, host)) return true;
+  }
+  return false;
 }
 
 k8s::Resource ResourceOf(const k8s::Json& object) {

@@ -55,6 +55,9 @@ absl::StatusOr<Cluster> OpenCluster(const ClusterFlags& flags, const std::string
 // Connects, without a role, name or version: for commands about one cluster.
 absl::StatusOr<Cluster> OpenOneCluster(const ClusterFlags& flags);
 
+// Whether the URL means another machine to everybody else. The unspecified address, which k3d writes, does too.
+bool IsLoopback(const std::string& server);
+
 // The resource of an object of any kind that we write.
 k8s::Resource ResourceOf(const k8s::Json& object);
 

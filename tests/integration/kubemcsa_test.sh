@@ -47,6 +47,19 @@ check "a name that was not given is asked for" fails_with 2 "the target has no n
 kubectl --kubeconfig "$work/contexts" config set-cluster cluster2 --server=https://127.0.0.1:1 >/dev/null
 check "an unreachable cluster exits with 3" fails_with 3 "127.0.0.1:1" \
   kubemcsa bootstrap --target-context=cluster1 --source-kubeconfig="$work/contexts" --source-context=cluster2
+# What only the admin's kubeconfig can do. k3d writes 0.0.0.0.
+k2 config view --minify --flatten >"$work/insecure"
+kubectl --kubeconfig "$work/insecure" config set-cluster cluster2 --server="${server2/127.0.0.1:/0.0.0.0:}" --insecure-skip-tls-verify >/dev/null
+insecure=(kubemcsa bootstrap --dry-run --target-context=cluster1 --source-kubeconfig="$work/insecure")
+check "0.0.0.0 is refused as loopback is" fails_with 2 "0.0.0.0" "${insecure[@]}"
+check "a source without a CA too" fails_with 2 "--source-ca=FILE" "${insecure[@]}" --source-server="$server2"
+k2 config view --minify --flatten -o jsonpath='{.clusters[0].cluster.certificate-authority-data}' | base64 -d >"$work/ca.crt"
+check "unless one is given" "${insecure[@]}" --source-server="$server2" --source-ca="$work/ca.crt"
+k2 config view --minify --flatten >"$work/named"
+kubectl --kubeconfig "$work/named" config set-cluster cluster2 --tls-server-name=localhost >/dev/null
+named=(kubemcsa bootstrap --dry-run --target-context=cluster1 --source-kubeconfig="$work/named")
+check "a name for the certificate that the URL has not is told" fails_with 2 "tls-server-name" "${named[@]}"
+check "and taken from a URL that has it" "${named[@]}" --source-server="${server2/127.0.0.1:/localhost:}"
 check "a dry run says what would be made" says "cluster2: would create clusterrole/mcsa:cluster1" bootstrap --dry-run
 check "and asks the API server" says "cluster2: would create validatingadmissionpolicy/mcsa-cluster1" bootstrap --dry-run
 check "and ends well" bootstrap --dry-run
@@ -118,6 +131,8 @@ check "under both keys" diff "$work/exported" <(exported config-inline)
 check "its end is told on standard error" grep -q "$(date -u +%Y)" "$work/export.err"
 kubemcsa export pod-lister --context=cluster2 -o kubeconfig >"$work/lister" 2>/dev/null
 check "-o kubeconfig is one that works" kubectl --kubeconfig "$work/lister" get pods
+check "a loopback address is told, and how to replace it" grep -q "127.0.0.1.*--source-server=https://" "$work/export.err"
+check "which does" lacks "--source-server" kubemcsa export pod-lister --context=cluster2 --source-server=https://cluster2.example
 check "a missing account is named" fails_with 1 "nobody" kubemcsa export nobody --context=cluster2
 
 # --- ways to log in and to get there
