@@ -17,7 +17,8 @@ config_inline lister >"$work/inline"
 check "its Secret is the account's" says system:serviceaccount:default:pod-lister kubectl --kubeconfig "$work/inline" auth whoami
 k2 run hello --image=localhost/pause:1 >/dev/null
 check "and lists cluster2's pods" says pod/hello kubectl --kubeconfig "$work/inline" get pods -o name
-check "nobody bootstrapped it" test -z "$(k1 -n multicluster-service-account get sai -o name)$(k2 get namespace multicluster-service-account -o name --ignore-not-found)"
+check "nobody registered it" lacks serviceaccountimport k1 -n multicluster-service-account get sai -o name
+check "nor bootstrapped it" fails_with 1 'namespaces "multicluster-service-account" not found' k2 get namespace multicluster-service-account
 check "a context whose name cannot be a source's is told" says '"context":"cluster_3"' grep "is no source" "$work/broker-0.log"
 k1 apply -f - >/dev/null <<'YAML'
 {apiVersion: multicluster.admiralty.io/v1alpha1, kind: ServiceAccountImport, metadata: {name: itself, namespace: default},

@@ -47,6 +47,13 @@ lacks() {
   echo "status $status: $output"
   [[ $status == 0 && $output != *"$text"* ]]
 }
+# may_not KUBECTL VERB RESOURCE [FLAG...]: the API server says no. An error would also be "refused".
+may_not() {
+  local answer
+  answer=$("$1" auth can-i "${@:2}")
+  echo "$answer"
+  [[ $answer == no* ]]
+}
 says() { grep -qF -- "$1" <<<"$("${@:2}" 2>&1)"; }
 
 # A port that nothing listens on, below those that the kernel hands out by itself.
