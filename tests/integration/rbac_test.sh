@@ -16,15 +16,18 @@ trap 'kill "${watch_pids[@]}" 2>/dev/null; stop_webhook; stop_brokers; stop_help
 
 # An API server that refuses watches that begin with a list, as those below Kubernetes 1.32: list is needed too.
 for cluster in cluster1 cluster2; do
+  # The audit log leaves out Leases and events; those of ours are looked for here.
+  sed "/^rules:/a - {level: Metadata, userGroups: [system:serviceaccounts:$own, system:serviceaccounts:$own-webhook]}" \
+    "$MCSA_CLUSTERS_DIR/$cluster/audit-policy.yaml" >"$work/audit-policy-$cluster.yaml"
   stop_api_server "$MCSA_CLUSTERS_DIR/$cluster"
-  start_api_server "$MCSA_CLUSTERS_DIR/$cluster" --feature-gates=WatchList=false
+  start_api_server "$MCSA_CLUSTERS_DIR/$cluster" --feature-gates=WatchList=false --audit-policy-file="$work/audit-policy-$cluster.yaml"
 done
 connect_clusters --only=default
 install_webhook
 k1 label --overwrite namespace default $prefix.sidecar- >/dev/null
-pod app default --import=lister
-token good app
-import lister
+# A caller whose pod the broker's watch does not show, because it lacks the label.
+k1 run bare --image=none >/dev/null
+token bare bare
 
 webhook_ns="k1 -n multicluster-service-account-webhook"
 webhook_ca=service-account-import-admission-controller-cert
@@ -80,7 +83,7 @@ live() {
     k1 delete secret "$secret" >/dev/null && soon k1 get secret "$secret" &&
     k1 delete saip namespace-sameness >/dev/null && soon lacks_token "$secret" &&
     soon has_ca && k1 delete configmap multicluster-service-account-ca >/dev/null && soon has_ca &&
-    soon ends_with FAILED_PRECONDITION good get lister && leads_on
+    soon ends_with PERMISSION_DENIED bare get "$name" && leads_on
 }
 webhook_admits() {
   start_webhook
@@ -118,7 +121,7 @@ renews_itself() {
 }
 
 # forbidden CLUSTER FROM_LINE VERB RESOURCE: whether that API server has refused that to us since. An apply that has to
-# create is refused as a patch, with a message; the audit log knows no leases and events, but our own logs do.
+# create is refused as a patch, with a message.
 audit_log() { echo "$MCSA_CLUSTERS_DIR/$1/audit.log"; }
 forbidden() {
   tail -n "+$2" "$(audit_log "$1")" | python3 -c '
@@ -130,8 +133,7 @@ def is_it(event):
         return False
     asked = "/".join(filter(None, [object.get("resource"), object.get("subresource")]))
     return (event["verb"], asked) == (verb, resource) or f"cannot {verb} resource \"{resource}\"" in status.get("message", "")
-sys.exit(not any([is_it(json.loads(line)) for line in sys.stdin if line.endswith("\n")]))' "$3" "$4" ||
-    grep -qE "cannot $3 resource .{0,3}$4" "$work/broker-0.log" "$work/webhook.log"
+sys.exit(not any([is_it(json.loads(line)) for line in sys.stdin if line.endswith("\n")]))' "$3" "$4"
 }
 # needed CLUSTER VERB RESOURCE. Tried once more if it failed for something else: a busy machine misses a deadline.
 declare -A probe=([cluster1]=works [cluster2]=works_in_source)
@@ -143,7 +145,6 @@ needed() {
       echo "all works without it"
       return 1
     fi
-    [[ $3 == @(events|leases) ]] && return 0 # the clusters' audit logs leave these out
     soon forbidden "$1" "$from" "$2" "$3" && return 0
   done
   return 1
@@ -157,7 +158,7 @@ check "with the rights that bootstrap granted too" works_in_source
 rights_of() {
   kubectl --context "$1" get roles,clusterroles -A -o json | python3 -c '
 import copy, json, sys
-left_out = {("get", "pods"), ("get", "namespaces"), ("get", "serviceaccountimports")}
+left_out = {("get", "namespaces"), ("get", "serviceaccountimports")}
 folder, cluster = sys.argv[1:]
 n = 0
 for role in json.load(sys.stdin)["items"]:
@@ -190,6 +191,6 @@ done 3<"$work/rights"
 check "with all of them back all works again" works
 
 for verb in get list create delete; do
-  check "no $verb of Secrets in another namespace" refused k1 auth can-i "$verb" secrets -n kube-system --as="$controller" -q
+  check "no $verb of Secrets in another namespace" may_not k1 "$verb" secrets -n kube-system --as="$controller"
 done
 check "the API answers 403 there" says "is forbidden" kubectl --kubeconfig "$work/broker.kubeconfig" -n kube-system get secrets
