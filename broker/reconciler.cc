@@ -1,5 +1,7 @@
 #include "broker/reconciler.h"
 
+#include <absl/strings/escaping.h>
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -38,6 +40,17 @@ void ParseToken(Observed& observed) {
 // its account is gone shows when it is renewed.
 bool WantsReview(const Observed& observed) {
   return observed.account.state == AccountView::State::kNotWatched && observed.import.spec.audiences.empty();
+}
+
+// An error that may be logged and shown. A webhook or a policy that refuses a Secret may quote it.
+absl::Status WithoutToken(const absl::Status& error, const std::map<std::string, k8s::SecretString>& data) {
+  const auto token = data.find(k8s::kTokenKey);
+  if (token == data.end() || error.ok()) return error;
+  const absl::string_view text(token->second.Reveal().data(), token->second.size());
+  if (!absl::StrContains(error.message(), text) && !absl::StrContains(error.message(), absl::Base64Escape(text))) {
+    return error;
+  }
+  return absl::Status(error.code(), "what it says is not repeated, because it quotes the token");
 }
 
 Requeue RequeueOf(const Plan& plan, const Observed& observed) {
@@ -281,7 +294,7 @@ absl::Status Reconciler::Apply(const Observed& observed, Plan& plan) {
   if (current == nullptr || current->meta.uid != meta.uid || !deps_.is_leader()) return absl::OkStatus();
 
   absl::Status secret_written;
-  if (plan.action != Plan::Action::kNone) secret_written = ApplySecret(observed, plan);
+  if (plan.action != Plan::Action::kNone) secret_written = WithoutToken(ApplySecret(observed, plan), plan.secret_data);
   if (!secret_written.ok()) {
     UpdateWritten(observed.import, [](Written& record) { record.secret_refused = true; });
     plan = PlanAfterWriteError(observed, plan.action, secret_written);

@@ -156,6 +156,23 @@ TEST_F(ReconcilerTest, ARefusedWriteIsToldAndTriedAgainWithoutATokenFirst) {
   EXPECT_EQ(Ready().reason, "TokenIssued");
 }
 
+// As a webhook may whose author wants to see what it refused.
+TEST_F(ReconcilerTest, ARefusalThatQuotesTheTokenIsNotRepeated) {
+  SetImport();
+  std::string quoted;
+  target_.Respond("PATCH /api/v1/namespaces/team-a/secrets/", [&](const k8s::HttpRequest& request) {
+    quoted = k8s::StringAt(*k8s::ParseJson(request.body.Reveal()), {"data", k8s::kTokenKey});
+    k8s::HttpResponse response{.status = 403};
+    response.body = k8s::SecretString(boost::json::serialize(
+        k8s::JsonObject{{"kind", "Status"}, {"message", absl::StrCat("denied the request: ", quoted)}}));
+    return response;
+  });
+  reconciler_.Reconcile(kKey);
+  EXPECT_EQ(Ready().reason, "SecretWriteRefused");
+  EXPECT_FALSE(quoted.empty());
+  EXPECT_THAT(Ready().message, testing::Not(HasSubstr(quoted)));
+}
+
 TEST_F(ReconcilerTest, AnImmutableSecretIsReplaced) {
   const std::string path =
       absl::StrCat("/api/v1/namespaces/team-a/secrets/", k8s::SecretName(kKey.name, SetImport().meta.uid));
