@@ -56,12 +56,12 @@ def test_a_socket_that_hangs_is_given_up_at_the_deadline() -> None:
 
 
 def test_a_watch_where_no_sidecar_answers_says_so(tmp_path: Path) -> None:
-    with pytest.raises(TimeoutError, match="no sidecar answers at unix:.*none within 0.3 s"):
+    with pytest.raises(TimeoutError, match=r"no sidecar answers at unix:.*none within 0\.3 s"):
         next(sidecar.watch_configs(socket=str(tmp_path / "none"), deadline=0.3))
 
 
 async def test_and_with_asyncio_too(tmp_path: Path) -> None:
-    with pytest.raises(TimeoutError, match="no sidecar answers at unix:.*none within 0.3 s"):
+    with pytest.raises(TimeoutError, match=r"no sidecar answers at unix:.*none within 0\.3 s"):
         await anext(sidecar.watch_configs_async(socket=str(tmp_path / "none"), deadline=0.3))
 
 
