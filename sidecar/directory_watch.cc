@@ -3,6 +3,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <utility>
 
 namespace sidecar {
@@ -24,9 +25,12 @@ void DirectoryWatch::Drain() {
 }
 
 void DirectoryWatch::WatchMissing() {
-  // The kubelet ends each update by renaming a link over ..data.
   std::erase_if(missing_, [this](const std::string& directory) {
-    return inotify_add_watch(inotify_, directory.c_str(), IN_MOVED_TO | IN_CREATE) >= 0;
+    // The kubelet ends each update by renaming a link over ..data.
+    if (inotify_add_watch(inotify_, directory.c_str(), IN_MOVED_TO | IN_CREATE) >= 0) return true;
+    const std::string parent = std::filesystem::path(directory).parent_path();
+    inotify_add_watch(inotify_, parent.c_str(), IN_MOVED_TO | IN_CREATE);  // which tells when it comes
+    return false;
   });
 }
 

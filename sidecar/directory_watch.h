@@ -6,7 +6,8 @@
 
 namespace sidecar {
 
-// Notices that the kubelet has changed one of `directories`, each as soon as it exists. Not thread-safe.
+// Notices that the kubelet has changed one of `directories`, each as soon as it exists; one whose parent is not there
+// either is noticed with the next change of another. Not thread-safe.
 class DirectoryWatch {
  public:
   explicit DirectoryWatch(std::vector<std::string> directories);
