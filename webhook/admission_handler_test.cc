@@ -145,6 +145,25 @@ TEST_F(AdmissionHandlerTest, WhatIsNoReviewIsCountedAndRefused) {
   EXPECT_THAT(metrics_.Render(), HasSubstr("mcsa_admission_malformed_total 1"));
 }
 
+// Boost needs 17 to 28 times the bytes of these.
+TEST_F(AdmissionHandlerTest, ABodyThatIsSmallOnlyUntilItIsParsedIsRefused) {
+  for (const std::string item : {"[0]", "\"\"", "0", "{}"}) {
+    std::string body = "[" + item;
+    while (body.size() < 2'900'000) body += "," + item;
+    const absl::Status status = handler_.Review(body + "]").status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << item;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("MiB of memory once parsed")) << item;
+  }
+}
+
+TEST_F(AdmissionHandlerTest, APodOfTheLargestSizeThatAnApiServerTakesIsAdmitted) {
+  Cache(/*ready=*/true);
+  // As what others keep in annotations: JSON in JSON.
+  const Json response = Review({{"example.com/state", std::string(1'400'000, '"')}});
+  EXPECT_TRUE(k8s::BoolAt(response, {"allowed"}));
+  EXPECT_THAT(Patch(response), HasSubstr("east-token-"));
+}
+
 TEST_F(AdmissionHandlerTest, NothingIsEverWritten) {
   api_.Put(kImportPath, ImportObject(true));
   Review();

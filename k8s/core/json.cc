@@ -3,24 +3,79 @@
 #include <absl/status/status.h>
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+#include <new>
+#include <utility>
+
 namespace k8s {
 namespace {
 
 // The API server's own limit for custom resources is 64 as well; deeper input is an attack on the parser's stack.
 constexpr size_t kMaxDepth = 64;
 
-}  // namespace
+// Of memory while a text is parsed. What API servers send takes 3 to 7 times its own bytes, "[0],[0]" 22 times.
+constexpr size_t kMaxParsedBytes = 16 << 20;
+constexpr size_t kMaxParsedBytesPerByte = 8;
+// No shorter text takes kMaxParsedBytes: the worst is "0,0", of which each two bytes take at most 72.
+constexpr size_t kSmallText = 256 << 10;
 
-absl::StatusOr<Json> ParseJson(std::string_view text) {
+// Refuses to hold more than a limit. Not thread-safe.
+class BoundedMemory final : public boost::json::memory_resource {
+ public:
+  explicit BoundedMemory(size_t limit) : left_(limit) {}
+
+  bool refused() const { return refused_; }
+
+ private:
+  void* do_allocate(size_t bytes, size_t alignment) override {
+    if (bytes > left_) {
+      refused_ = true;
+      throw std::bad_alloc();
+    }
+    void* const memory = heap_->allocate(bytes, alignment);
+    left_ -= bytes;
+    return memory;
+  }
+  void do_deallocate(void* memory, size_t bytes, size_t alignment) override {
+    heap_->deallocate(memory, bytes, alignment);
+    left_ += bytes;
+  }
+  bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
+
+  const boost::json::storage_ptr heap_;
+  size_t left_;
+  bool refused_ = false;
+};
+
+// The result is held by `memory`, as is what the parser needs meanwhile.
+absl::StatusOr<Json> Parse(std::string_view text, const boost::json::storage_ptr& memory) {
   boost::json::parse_options options;
   options.max_depth = kMaxDepth;
-  boost::json::stream_parser parser({}, options);
+  boost::json::stream_parser parser(memory, options);
+  parser.reset(memory);
   boost::json::error_code error;
   const size_t read = parser.write(text.data(), text.size(), error);
   if (!error) parser.finish(error);
   // The text stays out of the message: it may hold a token.
   if (error) return absl::InvalidArgumentError(absl::StrCat("malformed JSON near byte ", read, ": ", error.message()));
   return parser.release();
+}
+
+}  // namespace
+
+absl::StatusOr<Json> ParseJson(std::string_view text) {
+  if (text.size() <= kSmallText) return Parse(text, {});
+  const size_t limit = std::max(kMaxParsedBytes, kMaxParsedBytesPerByte * text.size());
+  BoundedMemory memory(limit);
+  try {
+    const absl::StatusOr<Json> json = Parse(text, &memory);
+    if (!json.ok()) return json.status();
+    return Json(*json, {});  // a copy, since `memory` ends here
+  } catch (const std::bad_alloc&) {
+    if (!memory.refused()) throw;
+    return absl::InvalidArgumentError(
+        absl::StrCat("JSON of ", text.size(), " bytes takes more than ", limit >> 20, " MiB of memory once parsed"));
+  }
 }
 
 const Json* Find(const Json& json, JsonPath path) {
