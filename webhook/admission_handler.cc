@@ -74,9 +74,11 @@ AdmissionResponse AdmissionHandler::Decide(const AdmissionRequest& review) const
   if (request->imports.empty()) return {};
   AdmissionResponse response{
       .audit = {{"imports", absl::StrJoin(request->imports, ",")}, {"client", DoorName(request->door)}}};
-  const absl::StatusOr<bool> sidecar = WantsSidecar(*request, review.namespace_name);
+  const absl::Duration end = deps_.clock.Monotonic() + kLiveBudget;
+  const absl::StatusOr<bool> sidecar = WantsSidecar(*request, review.namespace_name, end);
   const absl::StatusOr<std::vector<Import>> imports =
-      sidecar.ok() ? (request->sidecar = *sidecar, FindImports(*request, review.namespace_name)) : sidecar.status();
+      sidecar.ok() ? (request->sidecar = *sidecar, FindImports(*request, review.namespace_name, end))
+                   : sidecar.status();
   absl::StatusOr<Injection> injection =
       imports.ok() ? InjectPod(review.object, *request, *imports, deps_.sidecar_image) : imports.status();
   if (!injection.ok()) {
@@ -89,14 +91,14 @@ AdmissionResponse AdmissionHandler::Decide(const AdmissionRequest& review) const
   return response;
 }
 
-absl::StatusOr<bool> AdmissionHandler::WantsSidecar(const PodRequest& request,
-                                                    const std::string& namespace_name) const {
+absl::StatusOr<bool> AdmissionHandler::WantsSidecar(const PodRequest& request, const std::string& namespace_name,
+                                                    absl::Duration end) const {
   if (request.sidecar) return *request.sidecar;
   // A namespace that is not in the cache yet is so new that its first pod may miss the default: so ask.
   auto meta = deps_.namespaces.Get({"", namespace_name});
   if (meta == nullptr) {
     const absl::StatusOr<k8s::Json> live =
-        deps_.target.Get(k8s::kNamespaces, {"", namespace_name}, /*metadata_only=*/true);
+        deps_.target.Get(k8s::kNamespaces, {"", namespace_name}, /*metadata_only=*/true, end - deps_.clock.Monotonic());
     if (!live.ok()) {
       return absl::UnavailableError(
           absl::StrCat("namespace ", namespace_name, " cannot be read: ", std::string(live.status().message())));
@@ -112,8 +114,8 @@ absl::StatusOr<bool> AdmissionHandler::WantsSidecar(const PodRequest& request,
 }
 
 absl::StatusOr<std::vector<Import>> AdmissionHandler::FindImports(const PodRequest& request,
-                                                                  const std::string& namespace_name) const {
-  const absl::Duration end = deps_.clock.Monotonic() + kLiveBudget;
+                                                                  const std::string& namespace_name,
+                                                                  absl::Duration end) const {
   std::vector<Import> imports;
   std::vector<std::string> missing;
   for (const std::string& name : request.imports) {
@@ -125,8 +127,11 @@ absl::StatusOr<std::vector<Import>> AdmissionHandler::FindImports(const PodReque
     }
     // Made or ready a moment ago, maybe in the same apply as the pod: a ReplicaSet that is refused now waits for up to
     // 16 minutes.
-    if (deps_.clock.Monotonic() > end) return absl::UnavailableError("the API server answers too slowly; try again");
-    const absl::StatusOr<k8s::Json> live = deps_.target.Get(k8s::kImports, key);
+    const absl::Duration left = end - deps_.clock.Monotonic();
+    if (left <= absl::ZeroDuration()) {
+      return absl::UnavailableError("the API server answers too slowly; try again");
+    }
+    const absl::StatusOr<k8s::Json> live = deps_.target.Get(k8s::kImports, key, /*metadata_only=*/false, left);
     deps_.metrics.CountLiveGet(live.ok());
     if (absl::IsNotFound(live.status())) {
       missing.push_back(name);

@@ -37,8 +37,11 @@ class AdmissionHandler {
 
  private:
   AdmissionResponse Decide(const AdmissionRequest& request) const;
-  absl::StatusOr<bool> WantsSidecar(const PodRequest& request, const std::string& namespace_name) const;
-  absl::StatusOr<std::vector<Import>> FindImports(const PodRequest& request, const std::string& namespace_name) const;
+  // `end`: of all live GETs, by the monotonic clock.
+  absl::StatusOr<bool> WantsSidecar(const PodRequest& request, const std::string& namespace_name,
+                                    absl::Duration end) const;
+  absl::StatusOr<std::vector<Import>> FindImports(const PodRequest& request, const std::string& namespace_name,
+                                                  absl::Duration end) const;
 
   const Dependencies deps_;
 };

@@ -1,6 +1,7 @@
 #include "webhook/admission_handler.h"
 
 #include <absl/strings/escaping.h>
+#include <absl/time/clock.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -115,6 +116,28 @@ TEST_F(AdmissionHandlerTest, AnApiServerOutOfReachIsNotTheUsersFault) {
   const Json response = Review();
   EXPECT_EQ(k8s::IntAt(response, {"status", "code"}), 503);
   EXPECT_THAT(Message(response), HasSubstr("import east cannot be read"));
+}
+
+// The API server itself gives up after 10 s.
+TEST_F(AdmissionHandlerTest, AnApiServerThatHangsIsWaitedForNoLongerThanTheBudget) {
+  namespaces_.Erase({"", "team-a"});
+  api_.Hang("GET");
+  const absl::Time before = absl::Now();
+  EXPECT_THAT(Message(Review()), HasSubstr("namespace team-a cannot be read: no answer in time"));
+  EXPECT_LT(absl::Now() - before, absl::Seconds(8));
+}
+
+TEST_F(AdmissionHandlerTest, AllLiveGetsOfAPodShareOneBudget) {
+  namespaces_.Erase({"", "team-a"});
+  api_.Respond("GET /api/v1/namespaces/team-a", [&](const k8s::HttpRequest& request) {
+    EXPECT_EQ(request.timeout, absl::Seconds(3));
+    clock_.Advance(absl::Milliseconds(2900));
+    return k8s::HttpResponse{.status = 200, .body = k8s::SecretString("{}")};
+  });
+  api_.Hang(std::string("GET ") + kImportPath);
+  const absl::Time before = absl::Now();
+  EXPECT_THAT(Message(Review()), HasSubstr("import east cannot be read: no answer in time"));
+  EXPECT_LT(absl::Now() - before, absl::Seconds(2));
 }
 
 TEST_F(AdmissionHandlerTest, TheSidecarIsTheNamespacesDefaultAndThePodWins) {

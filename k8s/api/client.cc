@@ -108,9 +108,12 @@ absl::StatusOr<Json> Client::SendJson(HttpRequest request, size_t* bytes) const 
   return json;
 }
 
-absl::StatusOr<Json> Client::Get(const Resource& resource, const ObjectKey& key, bool metadata_only) const {
-  return SendJson(
-      {.method = "GET", .path = ObjectPath(resource, key), .accept = Accept(metadata_only, /*list=*/false)});
+absl::StatusOr<Json> Client::Get(const Resource& resource, const ObjectKey& key, bool metadata_only,
+                                 absl::Duration timeout) const {
+  return SendJson({.method = "GET",
+                   .path = ObjectPath(resource, key),
+                   .accept = Accept(metadata_only, /*list=*/false),
+                   .timeout = timeout});
 }
 
 absl::StatusOr<ObjectList> Client::List(const Resource& resource, const std::string& namespace_name,

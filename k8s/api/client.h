@@ -74,7 +74,8 @@ class Client {
  public:
   explicit Client(HttpTransport& transport) : transport_(transport) {}
 
-  absl::StatusOr<Json> Get(const Resource& resource, const ObjectKey& key, bool metadata_only = false) const;
+  absl::StatusOr<Json> Get(const Resource& resource, const ObjectKey& key, bool metadata_only = false,
+                           absl::Duration timeout = absl::Seconds(15)) const;
 
   // All pages. A page token that expires midway is met by beginning anew once. RESOURCE_EXHAUSTED
   // beyond kMaxListItems (an empty page counts as one) or kMaxListBytes.
