@@ -132,7 +132,7 @@ absl::StatusOr<std::vector<Import>> AdmissionHandler::FindImports(const PodReque
       return absl::UnavailableError("the API server answers too slowly; try again");
     }
     const absl::StatusOr<k8s::Json> live = deps_.target.Get(k8s::kImports, key, /*metadata_only=*/false, left);
-    deps_.metrics.CountLiveGet(live.ok());
+    deps_.metrics.CountLiveGet(live.ok() ? "found" : absl::IsNotFound(live.status()) ? "missing" : "error");
     if (absl::IsNotFound(live.status())) {
       missing.push_back(name);
       continue;

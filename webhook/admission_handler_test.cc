@@ -1,6 +1,7 @@
 #include "webhook/admission_handler.h"
 
 #include <absl/strings/escaping.h>
+#include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -116,6 +117,17 @@ TEST_F(AdmissionHandlerTest, AnApiServerOutOfReachIsNotTheUsersFault) {
   const Json response = Review();
   EXPECT_EQ(k8s::IntAt(response, {"status", "code"}), 503);
   EXPECT_THAT(Message(response), HasSubstr("import east cannot be read"));
+}
+
+TEST_F(AdmissionHandlerTest, LiveGetsAreCountedByTheirResult) {
+  Review();
+  api_.FailNext("GET", 1, 500);
+  Review();
+  api_.Put(kImportPath, ImportObject(true));
+  Review();
+  for (const char* result : {"missing", "error", "found"}) {
+    EXPECT_THAT(metrics_.Render(), HasSubstr(absl::StrCat("live_gets_total{result=\"", result, "\"} 1"))) << result;
+  }
 }
 
 // The API server itself gives up after 10 s.

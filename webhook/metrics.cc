@@ -22,7 +22,8 @@ Metrics::Metrics()
                      .Add({})),
       live_gets_(prometheus::BuildCounter()
                      .Name("mcsa_admission_live_gets_total")
-                     .Help("Imports asked for live because the cache did not have them ready, by what came of it.")
+                     .Help("Imports asked for live because the cache did not have them ready, by result: found, "
+                           "missing or error.")
                      .Register(registry_)),
       certificate_end_(prometheus::BuildGauge()
                            .Name("mcsa_webhook_certificate_expiration_timestamp_seconds")
@@ -49,8 +50,8 @@ void Metrics::CountMalformed() {
   malformed_.Increment();
 }
 
-void Metrics::CountLiveGet(bool found) {
-  live_gets_.Add({{"result", found ? "found" : "missing"}}).Increment();
+void Metrics::CountLiveGet(const std::string& result) {
+  live_gets_.Add({{"result", result}}).Increment();
 }
 
 void Metrics::SetCertificateEnd(absl::Time end) {

@@ -20,7 +20,8 @@ class Metrics {
   // `result`: "allowed", "unchanged", "invalid", "not_ready", "error".
   void CountAdmission(const std::string& result, absl::Duration took);
   void CountMalformed();
-  void CountLiveGet(bool found);
+  // `result`: "found", "missing", "error".
+  void CountLiveGet(const std::string& result);
   void SetCertificateEnd(absl::Time end);
   void SetConnections(size_t open, size_t evicted);
 
