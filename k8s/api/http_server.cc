@@ -95,7 +95,8 @@ absl::StatusOr<tcp::endpoint> ParseAddress(const std::string& address) {
   }
   std::string host = address.substr(0, colon);
   if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
-  if (host.empty()) return tcp::endpoint(tcp::v6(), static_cast<uint16_t>(port));  // both families
+  // Both families, where the node has both.
+  if (host.empty()) return tcp::endpoint(tcp::v6(), static_cast<uint16_t>(port));
   boost::system::error_code error;
   const asio::ip::address parsed = asio::ip::make_address(host, error);
   if (error) return absl::InvalidArgumentError(absl::StrCat("\"", host, "\" is no IP address"));
@@ -125,10 +126,15 @@ class Server final : public HttpServer {
   }
 
   absl::Status Listen() {
-    const absl::StatusOr<tcp::endpoint> endpoint = ParseAddress(options_.address);
+    absl::StatusOr<tcp::endpoint> endpoint = ParseAddress(options_.address);
     if (!endpoint.ok()) return endpoint.status();
     boost::system::error_code error;
     acceptor_.open(endpoint->protocol(), error);
+    if (error == asio::error::address_family_not_supported && options_.address.front() == ':') {
+      // A node that was booted with ipv6.disable=1.
+      *endpoint = tcp::endpoint(tcp::v4(), endpoint->port());
+      acceptor_.open(endpoint->protocol(), error);
+    }
     if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
     if (!error && endpoint->address().is_v6()) acceptor_.set_option(asio::ip::v6_only(false), error);
     if (!error) acceptor_.bind(*endpoint, error);

@@ -4,11 +4,16 @@
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <fstream>
 #include <future>
 #include <latch>
@@ -258,6 +263,33 @@ TEST(HttpServerTest, AnAddressThatIsNoneOrTakenIsAnError) {
   EXPECT_EQ(HttpServer::Start({.address = "localhost:0"}, handler).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(HttpServer::Start({.address = "127.0.0.1:" + std::to_string(server->port())}, handler).status().code(),
             absl::StatusCode::kUnavailable);
+}
+
+// What a node booted with ipv6.disable=1 does, for this thread and those that it starts.
+void DisableIpv6() {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_socket, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[0])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{.len = std::size(program), .filter = program};
+  ASSERT_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+  ASSERT_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+}
+
+TEST(HttpServerTest, WithoutIpv6APortAloneIsServedOverIpv4) {
+  std::thread([] {
+    DisableIpv6();
+    ASSERT_EQ(socket(AF_INET6, SOCK_STREAM, 0), -1);
+    const auto server = HttpServer::Start({.address = ":0"}, [](const ServerRequest&) { return ServerResponse(); });
+    ASSERT_TRUE(server.ok()) << server.status();
+    RawClient client((*server)->port());
+    client.Send(kGet);
+    EXPECT_THAT(client.ReadSome(), HasSubstr("200 OK"));
+  }).join();
 }
 
 class TlsTest : public testing::Test {
