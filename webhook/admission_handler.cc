@@ -14,6 +14,8 @@ namespace {
 
 // For all live GETs of one pod together. The API server gives us 10 s in all.
 constexpr absl::Duration kLiveBudget = absl::Seconds(3);
+// Of a refusal's sentence in the audit log, where each refused try of a controller leaves one.
+constexpr size_t kMaxAuditBytes = 512;
 
 const char* DoorName(Door door) {
   switch (door) {
@@ -58,6 +60,9 @@ absl::StatusOr<std::string> AdmissionHandler::Review(std::string_view body) cons
   AdmissionResponse response = request->creates_pod ? Decide(*request) : AdmissionResponse();
   const char* result = ResultOf(response);
   response.audit["result"] = result;
+  if (!response.status.ok()) {
+    response.audit["message"] = std::string(response.status.message().substr(0, kMaxAuditBytes));
+  }
   k8s::Log(response.status.ok() ? k8s::LogLevel::kDebug : k8s::LogLevel::kInfo,
            response.status.ok() ? "admitted a pod" : "refused a pod",
            {{"pod", absl::StrCat(request->namespace_name, "/", PodName(request->object))},

@@ -175,6 +175,15 @@ TEST_F(AdmissionHandlerTest, AWrongDefaultNamesTheNamespace) {
   EXPECT_THAT(Message(Review()), HasSubstr("namespace team-a: annotation"));
 }
 
+TEST_F(AdmissionHandlerTest, TheAuditLogKeepsWhyAPodWasRefused) {
+  const auto audited = [](const Json& response) { return k8s::StringAt(response, {"auditAnnotations", "message"}); };
+  EXPECT_THAT(audited(Review({{k8s::kImportNameKey, "a b"}})), HasSubstr("lists \"a b\", which is no name"));
+  EXPECT_THAT(audited(Review()), HasSubstr("there is no ServiceAccountImport east"));
+  EXPECT_EQ(audited(Review({{k8s::kImportNameKey, std::string(253, 'a') + "," + std::string(253, 'b')}})).size(), 512);
+  Cache(/*ready=*/true);
+  EXPECT_EQ(k8s::Find(Review(), {"auditAnnotations", "message"}), nullptr);
+}
+
 TEST_F(AdmissionHandlerTest, WhatIsNoReviewIsCountedAndRefused) {
   EXPECT_FALSE(handler_.Review("{}").ok());
   EXPECT_THAT(metrics_.Render(), HasSubstr("mcsa_admission_malformed_total 1"));

@@ -42,6 +42,13 @@ check "a real pod is created with its label" eval "pod '$(asks a)' | python3 -c 
 # --- what is refused
 check "an unknown import is named" denied "there is no ServiceAccountImport nobody in namespace default" pod "$(asks a,nobody)"
 check "a name with a space is none" denied 'lists "a b", which is no name' pod "$(asks 'a b')"
+# audited TEXT: whether the audit log of cluster1 has a refusal of ours that says so.
+audited() {
+  jq -e --arg text "$1" --arg name service-account-import-admission-controller.multicluster.admiralty.io/message -n \
+    'any(inputs | .annotations[$name] // empty; contains($text))' "$MCSA_CLUSTERS_DIR/cluster1/audit.log"
+}
+check "the audit log keeps why" audited "there is no ServiceAccountImport nobody in namespace default"
+check "also of an annotation that is malformed" audited 'lists "a b", which is no name'
 check "a volume of our name is the user's mistake" denied "rename it" pod "$(asks a)" \
   "\"volumes\": [{\"name\": \"mcsa-$(printf a | sha256sum | head -c 10)\", \"emptyDir\": {}}]"
 check "a container of our name too" denied "kept for the sidecar" pod "$(asks a)" '"initContainers": [{"name": "mcsa-sidecar", "image": "i"}]'
