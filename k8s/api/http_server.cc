@@ -43,6 +43,7 @@ using TlsStream = asio::ssl::stream<beast::tcp_stream&>;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr size_t kFirstRead = 4096;
+constexpr size_t kSmallBody = 64 << 10;                       // all connections with such a one are still no burden
 constexpr auto kAcceptPause = std::chrono::milliseconds(20);  // after "too many open files"
 
 SteadyClock::duration ToChrono(absl::Duration duration) {
@@ -210,14 +211,16 @@ class Server final : public HttpServer {
     if (victim->state != State::kWorking) Evict(*victim);
   }
 
-  // Counts what a body has grown to. The largest body pays when all together are too many bytes.
+  // Counts what a body has grown to. The largest that is still being sent pays when all together are too many bytes;
+  // one that is worked on would free nothing before its handler ends.
   void Account(Connection& connection, size_t buffered) {
     buffered_ += buffered - connection.buffered;
     connection.buffered = buffered;
     if (buffered_ <= options_.max_buffered_bytes) return;
-    Evict(*std::max_element(connections_.begin(), connections_.end(), [](const auto& a, const auto& b) {
-      return std::pair(!a.closing, a.buffered) < std::pair(!b.closing, b.buffered);
-    }));
+    const auto size = [](const Connection& c) { return c.closing || c.state != State::kReading ? 0 : c.buffered; };
+    const auto largest = std::max_element(connections_.begin(), connections_.end(),
+                                          [&](const auto& a, const auto& b) { return size(a) < size(b); });
+    if (size(*largest) > kSmallBody) Evict(*largest);
   }
 
   asio::awaitable<void> Accept() {

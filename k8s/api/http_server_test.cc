@@ -201,6 +201,30 @@ TEST(HttpServerTest, AllBodiesTogetherAreBounded) {
   EXPECT_THAT(client.ReadSome(), HasSubstr("POST / 5"));
 }
 
+TEST(HttpServerTest, WhoIsWorkedForIsNotEvictedForHisBody) {
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  std::latch blocked(2);
+  const auto server = Start({.max_buffered_bytes = 100'000}, [&](const ServerRequest& request) {
+    if (request.path == "/block") {
+      blocked.count_down();
+      released.wait();
+    }
+    return ServerResponse{.body = "done"};
+  });
+  RawClient working[2] = {RawClient(server->port()), RawClient(server->port())};
+  for (RawClient& client : working) {
+    client.Send("POST /block HTTP/1.1\r\nHost: x\r\nContent-Length: 49000\r\n\r\n" + std::string(49'000, 'x'));
+  }
+  blocked.wait();
+  RawClient last(server->port());
+  last.Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n" + std::string(10'000, 'x'));
+  EXPECT_THAT(last.ReadSome(), HasSubstr("done"));
+  EXPECT_EQ(server->stats().evicted, 0);
+  release.set_value();
+  for (RawClient& client : working) EXPECT_THAT(client.ReadSome(), HasSubstr("done"));
+}
+
 TEST(HttpServerTest, NoiseIsRefused) {
   const auto server = Start({});
   for (const std::string& noise :
