@@ -176,7 +176,8 @@ class Server final : public HttpServer {
   Stats stats() const override { return {.connections = open_, .evicted = evicted_}; }
 
  private:
-  enum class State { kIdle, kReading, kWorking };  // in the order in which they are evicted
+  // In the order in which they are evicted; who is worked for is not.
+  enum class State { kLeaving, kIdle, kReading, kWriting, kWorking };
 
   struct Connection {
     beast::tcp_stream& stream;
@@ -202,13 +203,16 @@ class Server final : public HttpServer {
     ++evicted_;
   }
 
-  void MakeRoom() {
+  // Whether there is room for one more connection.
+  bool MakeRoom() {
     const auto open = std::count_if(connections_.begin(), connections_.end(), [](const auto& c) { return !c.closing; });
-    if (static_cast<size_t>(open) < options_.max_connections) return;
+    if (static_cast<size_t>(open) < options_.max_connections) return true;
     const auto key = [](const Connection& c) { return std::tuple(c.closing, c.state, c.since); };
     const auto victim = std::min_element(connections_.begin(), connections_.end(),
                                          [&](const auto& a, const auto& b) { return key(a) < key(b); });
-    if (victim->state != State::kWorking) Evict(*victim);
+    if (victim->state == State::kWorking) return false;
+    Evict(*victim);
+    return true;
   }
 
   // Counts what a body has grown to. The largest that is still being sent pays when all together are too many bytes;
@@ -232,8 +236,11 @@ class Server final : public HttpServer {
         co_await pause.async_wait(kTuple);
         continue;
       }
-      MakeRoom();
-      asio::co_spawn(io_, Serve(std::move(socket)), asio::detached);
+      if (MakeRoom()) {
+        asio::co_spawn(io_, Serve(std::move(socket)), asio::detached);
+      } else {
+        ++evicted_;  // all are worked for: the new one goes
+      }
     }
   }
 
@@ -268,6 +275,7 @@ class Server final : public HttpServer {
                           SSL_get_verify_result(tls.native_handle()) == X509_V_OK;
     co_await Talk(tls, connection, verified);
     if (connection.closing) co_return;
+    connection.Enter(State::kLeaving);  // the client may take its time to say that it has heard
     stream.expires_after(ToChrono(options_.handshake_timeout));
     co_await tls.async_shutdown(kTuple);
   }
@@ -311,6 +319,7 @@ class Server final : public HttpServer {
       keep_alive = keep_alive && !draining_;
       response.keep_alive(keep_alive);
       response.prepare_payload();
+      connection.Enter(State::kWriting);
       socket.expires_after(ToChrono(options_.request_timeout));
       std::tie(error, std::ignore) = co_await http::async_write(stream, response, kTuple);
       if (error || draining_) co_return;  // Drain() came during the write, and closed only who was idle

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <openssl/ssl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -17,6 +18,7 @@
 #include <fstream>
 #include <future>
 #include <latch>
+#include <list>
 #include <thread>
 #include <vector>
 
@@ -68,6 +70,7 @@ class RawClient {
   }
 
   bool connected() const { return connected_; }
+  int fd() const { return fd_; }
 
  private:
   int fd_;
@@ -225,6 +228,37 @@ TEST(HttpServerTest, WhoIsWorkedForIsNotEvictedForHisBody) {
   for (RawClient& client : working) EXPECT_THAT(client.ReadSome(), HasSubstr("done"));
 }
 
+TEST(HttpServerTest, WhenAllAreWorkedForTheNewOneGoes) {
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  std::latch blocked(3);
+  const auto server = Start({.max_connections = 3}, [&](const ServerRequest&) {
+    blocked.count_down();
+    released.wait();
+    return ServerResponse{.body = "done"};
+  });
+  RawClient working[3] = {RawClient(server->port()), RawClient(server->port()), RawClient(server->port())};
+  for (RawClient& client : working) client.Send(kGet);
+  blocked.wait();
+  EXPECT_EQ(RawClient(server->port()).ReadAll(), "");
+  EXPECT_EQ(server->stats().connections, 3);
+  release.set_value();
+  for (RawClient& client : working) EXPECT_THAT(client.ReadSome(), HasSubstr("done"));
+}
+
+TEST(HttpServerTest, WhoDoesNotReadItsAnswerMakesRoom) {
+  const auto server = Start({.max_connections = 3},
+                            [](const ServerRequest&) { return ServerResponse{.body = std::string(16 << 20, 'x')}; });
+  RawClient parked[3] = {RawClient(server->port()), RawClient(server->port()), RawClient(server->port())};
+  for (RawClient& client : parked) {
+    client.Send(kGet);
+    ASSERT_THAT(client.ReadSome(), HasSubstr("200 OK"));
+  }
+  RawClient client(server->port());
+  client.Send(kGet);
+  EXPECT_THAT(client.ReadSome(), HasSubstr("200 OK"));
+}
+
 TEST(HttpServerTest, NoiseIsRefused) {
   const auto server = Start({});
   for (const std::string& noise :
@@ -366,6 +400,48 @@ TEST_F(TlsTest, AHalfOfTheHandshakeIsCutOff) {
   RawClient client(server->port());
   client.Send(std::string("\x16\x03\x01\x02\x00\x01", 6));
   EXPECT_NE(client.ReadAll(), "timeout");
+}
+
+// Sends a last request and reads to the server's close_notify, but never sends its own.
+class LingeringClient {
+ public:
+  explicit LingeringClient(int port) : raw_(port), context_(SSL_CTX_new(TLS_client_method())), tls_(SSL_new(context_)) {
+    SSL_set_fd(tls_, raw_.fd());
+    constexpr char kLast[] = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    if (SSL_connect(tls_) != 1 || SSL_write(tls_, kLast, sizeof(kLast) - 1) <= 0) return;
+    char buffer[4096];
+    int got;
+    while ((got = SSL_read(tls_, buffer, sizeof(buffer))) > 0) {
+    }
+    lingers_ = SSL_get_error(tls_, got) == SSL_ERROR_ZERO_RETURN;
+  }
+  ~LingeringClient() {
+    SSL_free(tls_);
+    SSL_CTX_free(context_);
+  }
+  LingeringClient(const LingeringClient&) = delete;
+
+  bool lingers() const { return lingers_; }
+
+ private:
+  RawClient raw_;
+  SSL_CTX* const context_;
+  SSL* const tls_;
+  bool lingers_ = false;
+};
+
+TEST_F(TlsTest, WhoLingersAfterItsLastAnswerGoesBeforeAnIdleOne) {
+  const auto server = Start({.tls = true, .max_connections = 3});
+  ASSERT_TRUE(server->SetCertificate(Leaf(ca_)).ok());
+  const auto api_server = Client(*server, ca_.certificate);
+  ASSERT_EQ(api_server->Send({.method = "GET", .path = "/"})->status, 200);
+  std::list<LingeringClient> lingering;
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(lingering.emplace_back(server->port()).lingers());
+  // Its connection is still the same: with another certificate, a new one would be refused.
+  ASSERT_TRUE(server->SetCertificate(Leaf(MakeCa("other", absl::Hours(1), absl::Now()).value())).ok());
+  const absl::StatusOr<HttpResponse> again = api_server->Send({.method = "GET", .path = "/"});
+  EXPECT_TRUE(again.ok()) << again.status();
+  EXPECT_LE(server->stats().connections, 3);
 }
 
 TEST_F(TlsTest, AMismatchedPairIsAnError) {
