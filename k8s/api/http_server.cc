@@ -124,6 +124,7 @@ class Server final : public HttpServer {
     });
     if (thread_.joinable()) thread_.join();
     pool_.join();
+    large_bodies_.join();
   }
 
   absl::Status Listen() {
@@ -338,11 +339,12 @@ class Server final : public HttpServer {
     // One wake-up there and one back; a coroutine in the pool would take three more.
     co_return co_await asio::async_initiate<decltype(asio::use_awaitable), void(ServerResponse)>(
         [this, &request](auto done) {
-          asio::post(pool_, [this, &request, done = std::move(done), work = asio::make_work_guard(io_)]() mutable {
+          auto work = [this, &request, done = std::move(done), guard = asio::make_work_guard(io_)]() mutable {
             asio::post(io_, [done = std::move(done), answer = Answer(request)]() mutable {
               std::move(done)(std::move(answer));
             });
-          });
+          };
+          asio::post(request.body.size() > kSmallBody ? large_bodies_ : pool_, std::move(work));
         },
         asio::use_awaitable);
   }
@@ -363,6 +365,8 @@ class Server final : public HttpServer {
   std::atomic<size_t> evicted_ = 0;
 
   asio::thread_pool pool_;
+  // A thread of its own and no strand of the pool: malloc keeps for each thread what it has needed at most.
+  asio::thread_pool large_bodies_{1};
   asio::io_context io_{1};
   // Below only in the I/O thread.
   tcp::acceptor acceptor_;

@@ -35,7 +35,9 @@ struct HttpServerOptions {
   size_t max_header_bytes = 16 << 10;
   size_t max_body_bytes = 3 << 20;       // an API server's own limit for a request
   size_t max_buffered_bytes = 48 << 20;  // bodies of all connections together
-  size_t handler_threads = 16;           // requests in work at once; others wait
+  // Requests in work at once; others wait. Of those with more than 64 KiB of body only one at a time is, since a
+  // handler may need many times the body's bytes.
+  size_t handler_threads = 16;
   absl::Duration handshake_timeout = absl::Seconds(5);
   absl::Duration request_timeout = absl::Seconds(10);  // from its first byte to its last, and again for the response
   // Longer than the 90 s for which an API server keeps an idle connection: who closes first may lose a request.

@@ -14,6 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <fstream>
 #include <future>
@@ -226,6 +228,31 @@ TEST(HttpServerTest, WhoIsWorkedForIsNotEvictedForHisBody) {
   EXPECT_EQ(server->stats().evicted, 0);
   release.set_value();
   for (RawClient& client : working) EXPECT_THAT(client.ReadSome(), HasSubstr("done"));
+}
+
+TEST(HttpServerTest, OneLargeBodyIsInWorkAtATimeAndHoldsUpNoSmallOnes) {
+  std::atomic<int> in_work = 0, most = 0;
+  std::latch small_done(1);
+  const auto server = Start({}, [&](const ServerRequest& request) {
+    if (request.body.empty()) return ServerResponse{.body = "small"};
+    most = std::max<int>(most, ++in_work);
+    small_done.wait();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // in which others would begin
+    --in_work;
+    return ServerResponse{.body = "large"};
+  });
+  std::list<RawClient> large;
+  for (int i = 0; i < 17; ++i) {  // more than there are threads
+    large.emplace_back(server->port())
+        .Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + std::string(70'000, 'x'));
+  }
+  while (most == 0) std::this_thread::yield();
+  RawClient small(server->port());
+  small.Send(kGet);
+  EXPECT_THAT(small.ReadSome(), HasSubstr("small"));
+  small_done.count_down();
+  for (RawClient& client : large) EXPECT_THAT(client.ReadSome(), HasSubstr("large"));
+  EXPECT_EQ(most, 1);
 }
 
 TEST(HttpServerTest, WhenAllAreWorkedForTheNewOneGoes) {
