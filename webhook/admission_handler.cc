@@ -14,6 +14,8 @@ namespace {
 
 // For all live GETs of one pod together. The API server gives us 10 s in all.
 constexpr absl::Duration kLiveBudget = absl::Seconds(3);
+// Of one pod, each import in each container. No pod has so many; the patch and its text take several KiB for each.
+constexpr size_t kMaxMounts = 500;
 // Of a refusal's sentence in the audit log, where each refused try of a controller leaves one.
 constexpr size_t kMaxAuditBytes = 512;
 
@@ -41,6 +43,15 @@ const char* ResultOf(const AdmissionResponse& response) {
     default:
       return "error";
   }
+}
+
+absl::Status CheckMounts(const k8s::Json& pod, size_t imports) {
+  const size_t containers =
+      k8s::ArrayAt(pod, {"spec", "containers"}).size() + k8s::ArrayAt(pod, {"spec", "initContainers"}).size();
+  if (containers * imports <= kMaxMounts) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("the pod has ", containers, " containers and asks for ", imports,
+                                                 " imports; at most ", kMaxMounts,
+                                                 " mounts, one for each import in each container, are possible"));
 }
 
 std::string PodName(const k8s::Json& pod) {
@@ -77,6 +88,9 @@ AdmissionResponse AdmissionHandler::Decide(const AdmissionRequest& review) const
   absl::StatusOr<PodRequest> request = ParsePodRequest(k8s::StringMapAt(review.object, {"metadata", "annotations"}));
   if (!request.ok()) return {.status = request.status()};
   if (request->imports.empty()) return {};
+  if (const absl::Status status = CheckMounts(review.object, request->imports.size()); !status.ok()) {
+    return {.status = status};
+  }
   AdmissionResponse response{
       .audit = {{"imports", absl::StrJoin(request->imports, ",")}, {"client", DoorName(request->door)}}};
   const absl::Duration end = deps_.clock.Monotonic() + kLiveBudget;

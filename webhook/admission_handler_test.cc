@@ -43,8 +43,8 @@ class AdmissionHandlerTest : public testing::Test {
     imports_.Set({"team-a", "east"}, std::make_shared<Import>(ParseImport(ImportObject(ready)).value()));
   }
 
-  // The response to the creation of a pod with these annotations.
-  Json Review(std::map<std::string, std::string> annotations = {}) {
+  // The response to the creation of a pod with these annotations and so many containers.
+  Json Review(std::map<std::string, std::string> annotations = {}, size_t containers = 1) {
     annotations.emplace(k8s::kImportNameKey, "east");
     const Json review = JsonObject{
         {"apiVersion", "admission.k8s.io/v1"},
@@ -55,8 +55,9 @@ class AdmissionHandlerTest : public testing::Test {
              {"namespace", "team-a"},
              {"operation", "CREATE"},
              {"resource", JsonObject{{"group", ""}, {"version", "v1"}, {"resource", "pods"}}},
-             {"object", JsonObject{{"metadata", JsonObject{{"annotations", k8s::ToJsonObject(annotations)}}},
-                                   {"spec", JsonObject{{"containers", JsonArray{JsonObject{{"name", "app"}}}}}}}}}}};
+             {"object",
+              JsonObject{{"metadata", JsonObject{{"annotations", k8s::ToJsonObject(annotations)}}},
+                         {"spec", JsonObject{{"containers", JsonArray(containers, JsonObject{{"name", "app"}})}}}}}}}};
     const auto answer = handler_.Review(boost::json::serialize(review));
     return k8s::ParseJson(answer.value()).value().at("response");
   }
@@ -198,6 +199,14 @@ TEST_F(AdmissionHandlerTest, ABodyThatIsSmallOnlyUntilItIsParsedIsRefused) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << item;
     EXPECT_THAT(std::string(status.message()), HasSubstr("MiB of memory once parsed")) << item;
   }
+}
+
+TEST_F(AdmissionHandlerTest, APodWithMoreMountsThanAnyHasIsRefused) {
+  Cache(/*ready=*/true);
+  EXPECT_TRUE(k8s::BoolAt(Review({}, /*containers=*/500), {"allowed"}));
+  const Json response = Review({}, /*containers=*/501);
+  EXPECT_EQ(k8s::IntAt(response, {"status", "code"}), 422);
+  EXPECT_THAT(Message(response), HasSubstr("has 501 containers and asks for 1 imports; at most 500 mounts"));
 }
 
 TEST_F(AdmissionHandlerTest, APodOfTheLargestSizeThatAnApiServerTakesIsAdmitted) {
