@@ -15,7 +15,7 @@ constexpr size_t kMaxDepth = 64;
 
 // Of memory while a text is parsed. What API servers send takes 3 to 7 times its own bytes, "[0],[0]" 22 times.
 constexpr size_t kMaxParsedBytes = 16 << 20;
-constexpr size_t kMaxParsedBytesPerByte = 8;
+constexpr size_t kMaxParsedBytesPerByte = 12;
 // No shorter text takes kMaxParsedBytes: the worst is "0,0", of which each two bytes take at most 72.
 constexpr size_t kSmallText = 256 << 10;
 

@@ -22,7 +22,7 @@ using JsonArray = boost::json::array;
 // The keys that lead from an object to a field of it: {"metadata", "name"}.
 using JsonPath = std::initializer_list<std::string_view>;
 
-// Parses one JSON text. At most 64 levels deep, and while it is parsed 8 times the text's bytes, or 16 MiB if that is
+// Parses one JSON text. At most 64 levels deep, and while it is parsed 12 times the text's bytes, or 16 MiB if that is
 // more; the result may be there twice for a moment. Error: INVALID_ARGUMENT with the position, without the text.
 absl::StatusOr<Json> ParseJson(std::string_view text);
 
