@@ -1,20 +1,15 @@
 #include "broker/reconciler.h"
 
-#include <absl/strings/escaping.h>
-#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <memory>
 #include <string>
 
-#include "k8s/api/http_server.h"
+#include "broker/reconciler_under_test.h"
 #include "k8s/core/build_secret.h"
 #include "k8s/core/names.h"
-#include "k8s/fakes/fake_clock.h"
-#include "k8s/fakes/fake_transport.h"
 
 namespace broker {
 namespace {
@@ -28,22 +23,9 @@ using ::testing::HasSubstr;
 constexpr char kImport[] = "/apis/multicluster.admiralty.io/v1alpha1/namespaces/team-a/serviceaccountimports/reader";
 const k8s::ObjectKey kKey{"team-a", "reader"};
 
-// A target in memory, and a source on loopback that issues tokens for an hour, lets nobody watch its accounts and
-// accepts no token.
-class ReconcilerTest : public testing::Test {
+class ReconcilerTest : public ReconcilerUnderTest {
  protected:
-  ReconcilerTest() {
-    SetPolicy(R"([{"sourceNamespaces": ["*"], "audiences": ["vault"]}])");
-    namespaces_.Set({"", "team-a"}, std::make_shared<k8s::ObjectMeta>());
-    sources_.Set("east", k8s::ClusterAccess{.server = absl::StrCat("http://", source_->local_address())});
-    secrets_listed_.wait(false);
-  }
-
-  void SetPolicy(const std::string& rules) {
-    const Json policy = JsonObject{{"metadata", JsonObject{{"name", "policy"}}},
-                                   {"spec", JsonObject{{"rules", *k8s::ParseJson(rules)}}}};
-    policies_.Set({"", "policy"}, std::make_shared<k8s::ImportPolicy>(*k8s::ParseImportPolicy(policy)));
-  }
+  ReconcilerTest() { SetPolicy(R"([{"sourceNamespaces": ["*"], "audiences": ["vault"]}])"); }
 
   // As the watch shows it.
   const k8s::ServiceAccountImport& SetImport(JsonObject more_spec = {}) {
@@ -65,57 +47,13 @@ class ReconcilerTest : public testing::Test {
     return ready == nullptr ? k8s::Condition() : *ready;
   }
 
-  k8s::ServerResponse AnswerAsSource(const k8s::ServerRequest& request) {
-    if (absl::EndsWith(request.path, "/token")) {
-      const std::string claims = absl::StrCat(
-          R"({"iat": 1800000000, "exp": 1800003600, "sub": "system:serviceaccount:team-a:reader", "jti": ")", ++tokens_,
-          R"(", "kubernetes.io": {"serviceaccount": {"uid": "account-uid"}}})");
-      return {.status = 201,
-              .content_type = "application/json",
-              .body = absl::StrCat(R"({"status": {"expirationTimestamp": "2027-01-15T09:00:00Z", "token": "e30.)",
-                                   absl::WebSafeBase64Escape(claims), R"(.c2ln"}})")};
-    }
-    return {.status = absl::EndsWith(request.path, "/selfsubjectreviews") ? 401 : 403};
+  // What somebody does with `kubectl patch`. Returns the import's Secret as it then is.
+  Json MakeSecretImmutable(const std::string& path) {
+    Json secret = *target_.Find(path);
+    secret.get_object()["immutable"] = true;
+    target_.Put(path, secret);
+    return secret;
   }
-
-  std::atomic<int> tokens_ = 0;  // issued
-  const std::unique_ptr<k8s::HttpServer> source_ =
-      k8s::HttpServer::Start({.address = "127.0.0.1:0"}, [this](const k8s::ServerRequest& request) {
-        return AnswerAsSource(request);
-      }).value();
-  k8s::FakeTransport target_;
-  k8s::FakeClock clock_;
-  const k8s::Client client_{target_};
-  k8s::InformerStore<k8s::ServiceAccountImport> imports_;
-  k8s::InformerStore<k8s::ImportPolicy> policies_;
-  k8s::InformerStore<k8s::ObjectMeta> namespaces_;
-  std::atomic<bool> secrets_listed_ = false;
-  k8s::ScopedWatch secrets_{client_,
-                            k8s::kSecrets,
-                            "",
-                            1,
-                            [](const auto&, const auto&, const auto&) {},
-                            [this](const std::string&) {
-                              secrets_listed_ = true;
-                              secrets_listed_.notify_all();
-                            }};
-  SourceRegistry sources_{{}, clock_, {.on_account = [](const auto&, const auto&) {}, .on_state = [](const auto&) {}}};
-  k8s::EventRecorder events_{client_, clock_, "broker", "replica"};
-  Metrics metrics_;
-  const std::string own_namespace_ = "own";
-  const std::set<std::string> source_imports_;
-  Reconciler reconciler_{{.target = client_,
-                          .own_namespace = own_namespace_,
-                          .source_imports = source_imports_,
-                          .imports = imports_,
-                          .policies = policies_,
-                          .namespaces = namespaces_,
-                          .secrets = secrets_,
-                          .sources = sources_,
-                          .events = events_,
-                          .metrics = metrics_,
-                          .clock = clock_,
-                          .is_leader = [] { return true; }}};
 };
 
 TEST_F(ReconcilerTest, ANewImportBecomesASecret) {
@@ -177,9 +115,7 @@ TEST_F(ReconcilerTest, AnImmutableSecretIsReplaced) {
   const std::string path =
       absl::StrCat("/api/v1/namespaces/team-a/secrets/", k8s::SecretName(kKey.name, SetImport().meta.uid));
   reconciler_.Reconcile(kKey);
-  Json secret = *target_.Find(path);
-  secret.get_object()["immutable"] = true;
-  target_.Put(path, secret);
+  const Json secret = MakeSecretImmutable(path);
   clock_.Advance(absl::Minutes(40));
   EXPECT_EQ(reconciler_.Reconcile(kKey).how, How::kAfter);
   const Json renewed = *target_.Find(path);
@@ -191,9 +127,7 @@ TEST_F(ReconcilerTest, AnImmutableSecretIsDeletedWhenItIsRevoked) {
   const std::string path =
       absl::StrCat("/api/v1/namespaces/team-a/secrets/", k8s::SecretName(kKey.name, SetImport().meta.uid));
   reconciler_.Reconcile(kKey);
-  Json secret = *target_.Find(path);
-  secret.get_object()["immutable"] = true;
-  target_.Put(path, secret);
+  MakeSecretImmutable(path);
   policies_.Erase({"", "policy"});
   reconciler_.Reconcile(kKey);
   EXPECT_EQ(target_.Find(path), std::nullopt);
