@@ -8,14 +8,11 @@
 #include <utility>
 #include <vector>
 
-#include "k8s/api/credential_source.h"
 #include "k8s/api/httplib_transport.h"
 #include "k8s/api/read_file.h"
 #include "k8s/api/tls_context.h"
 #include "k8s/core/no_proxy.h"
 #include "k8s/core/server_url.h"
-
-extern char** environ;
 
 namespace k8s {
 namespace {
@@ -28,21 +25,6 @@ std::string FolderOf(const std::string& path) {
 }
 
 }  // namespace
-
-Environment Environment::OfThisProcess() {
-  Environment environment;
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    const std::string text = *variable;
-    const size_t equals = text.find('=');
-    if (equals != std::string::npos) environment.variables.emplace(text.substr(0, equals), text.substr(equals + 1));
-  }
-  return environment;
-}
-
-std::string Environment::Get(const std::string& name) const {
-  const auto found = variables.find(name);
-  return found == variables.end() ? "" : found->second;
-}
 
 absl::StatusOr<Kubeconfig> LoadKubeconfig(const std::string& path, const Environment& environment) {
   std::string list = path.empty() ? environment.Get("KUBECONFIG") : path;
@@ -99,13 +81,6 @@ absl::StatusOr<ClusterConnection> Connect(const ClusterAccess& access, const Env
   ClusterConnection connection{.transport = *std::move(transport)};
   connection.client = std::make_unique<Client>(*connection.transport);
   return connection;
-}
-
-absl::StatusOr<std::string> CaBundleOf(const ClusterAccess& access) {
-  if (!access.ca_data.empty() || access.ca_file.empty()) return access.ca_data;
-  absl::StatusOr<SecretString> content = ReadFile(access.ca_file);
-  if (!content.ok()) return content.status();
-  return std::string(content->Reveal());
 }
 
 std::string ProxyFor(const ClusterAccess& access, const Environment& environment) {

@@ -3,24 +3,17 @@
 
 #include <absl/status/statusor.h>
 
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "k8s/api/client.h"
+#include "k8s/api/credential_source.h"
+#include "k8s/api/environment.h"
 #include "k8s/api/http_transport.h"
 #include "k8s/core/kubeconfig.h"
 
 namespace k8s {
-
-// The environment as far as connections depend on it; a value, so that tests need no setenv.
-struct Environment {
-  std::map<std::string, std::string>
-      variables;  // KUBECONFIG, HOME, HTTPS_PROXY, NO_PROXY, KUBERNETES_SERVICE_HOST/PORT ...
-  static Environment OfThisProcess();
-  std::string Get(const std::string& name) const;  // "" when unset
-};
 
 // Reads `path` (a colon list, as KUBECONFIG), or KUBECONFIG, or ~/.kube/config. Missing files of a list are skipped;
 // NOT_FOUND names the places when there is none at all; PERMISSION_DENIED and INVALID_ARGUMENT name the bad file.
@@ -39,10 +32,6 @@ struct ClusterConnection {
 // Dials nothing yet. INVALID_ARGUMENT: malformed certificate, key or URL; NOT_FOUND: a file it names is missing.
 // Token files are re-read when they change, exec plugins run again before their credential ends or after a 401.
 absl::StatusOr<ClusterConnection> Connect(const ClusterAccess& access, const Environment& environment);
-
-// The PEM certificates that a client of this server should trust, to hand on to others: ca_data, or the content of
-// ca_file, or "" when the system's roots are meant.
-absl::StatusOr<std::string> CaBundleOf(const ClusterAccess& access);
 
 // The proxy to reach `access` by: its own, else HTTPS_PROXY unless NO_PROXY excepts the host, else "".
 std::string ProxyFor(const ClusterAccess& access, const Environment& environment);

@@ -15,14 +15,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <map>
 #include <utility>
 #include <vector>
 
+#include "k8s/api/environment.h"
 #include "k8s/api/read_file.h"
 #include "k8s/core/json.h"
-
-extern char** environ;
 
 namespace k8s {
 namespace {
@@ -147,16 +145,12 @@ JsonObject ExecInfo(const ExecPlugin& plugin) {
 
 // spec.cluster, which some plugins choose their answer by. Without `config`: none that we know needs it.
 absl::StatusOr<std::string> ClusterInfo(const ClusterAccess& access) {
-  std::string ca = access.ca_data;
-  if (ca.empty() && !access.ca_file.empty()) {
-    const absl::StatusOr<SecretString> content = ReadFile(access.ca_file);
-    if (!content.ok()) return content.status();
-    ca = content->Reveal();
-  }
+  const absl::StatusOr<std::string> ca = CaBundleOf(access);
+  if (!ca.ok()) return ca.status();
   return boost::json::serialize(JsonObject{{"server", access.server},
                                            {"tls-server-name", access.tls_server_name},
                                            {"insecure-skip-tls-verify", access.insecure_skip_tls_verify},
-                                           {"certificate-authority-data", absl::Base64Escape(ca)},
+                                           {"certificate-authority-data", absl::Base64Escape(*ca)},
                                            {"proxy-url", access.proxy_url}});
 }
 
@@ -202,19 +196,17 @@ absl::StatusOr<ExecCredential> RunExecPlugin(const ExecPlugin& plugin, absl::Dur
     return absl::UnauthenticatedError(absl::StrCat("exec plugin ", plugin.command, " ", what,
                                                    plugin.install_hint.empty() ? "" : "; ", plugin.install_hint));
   };
-  std::map<std::string, std::string> variables;  // of two with one name a program may see either
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    const std::string text = *variable;
-    variables.emplace(text.substr(0, text.find('=')), text);
-  }
-  variables["KUBERNETES_EXEC_INFO"] = absl::StrCat("KUBERNETES_EXEC_INFO=", boost::json::serialize(ExecInfo(plugin)));
-  for (const auto& [name, value] : plugin.env) variables[name] = absl::StrCat(name, "=", value);
+  Environment environment = Environment::OfThisProcess();
+  environment.variables["KUBERNETES_EXEC_INFO"] = boost::json::serialize(ExecInfo(plugin));
+  for (const auto& [name, value] : plugin.env) environment.variables[name] = value;
+  std::vector<std::string> variables;
+  for (const auto& [name, value] : environment.variables) variables.push_back(absl::StrCat(name, "=", value));
 
   std::vector<char*> argv{const_cast<char*>(plugin.command.c_str())};
   for (const std::string& arg : plugin.args) argv.push_back(const_cast<char*>(arg.c_str()));
   argv.push_back(nullptr);
   std::vector<char*> envp;
-  for (const auto& [name, variable] : variables) envp.push_back(const_cast<char*>(variable.c_str()));
+  for (const std::string& variable : variables) envp.push_back(const_cast<char*>(variable.c_str()));
   envp.push_back(nullptr);
 
   int pipe_fds[2];
@@ -249,6 +241,13 @@ absl::StatusOr<ExecCredential> RunExecPlugin(const ExecPlugin& plugin, absl::Dur
 
 std::unique_ptr<CredentialSource> ExecPluginCredential(ExecPlugin plugin, ExecCredential first, const Clock& clock) {
   return std::make_unique<Exec>(std::move(plugin), std::move(first), clock);
+}
+
+absl::StatusOr<std::string> CaBundleOf(const ClusterAccess& access) {
+  if (!access.ca_data.empty() || access.ca_file.empty()) return access.ca_data;
+  absl::StatusOr<SecretString> content = ReadFile(access.ca_file);
+  if (!content.ok()) return content.status();
+  return std::string(content->Reveal());
 }
 
 absl::StatusOr<ClientCredentials> CredentialsOf(const ClusterAccess& access) {

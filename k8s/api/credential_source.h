@@ -55,6 +55,10 @@ absl::StatusOr<ExecCredential> RunExecPlugin(const ExecPlugin& plugin, absl::Dur
 // Runs the plugin when needed: at first, before its credential ends, after a 401. `first` saves the first run.
 std::unique_ptr<CredentialSource> ExecPluginCredential(ExecPlugin plugin, ExecCredential first, const Clock& clock);
 
+// The PEM certificates that a client of this server should trust, to hand on to others: ca_data, or the content of
+// ca_file, or "" when the system's roots are meant.
+absl::StatusOr<std::string> CaBundleOf(const ClusterAccess& access);
+
 // How a client shows who it is.
 struct ClientCredentials {
   std::unique_ptr<CredentialSource> authorization;
