@@ -72,7 +72,7 @@ absl::StatusOr<std::string> AdmissionHandler::Review(std::string_view body) cons
   const char* result = ResultOf(response);
   response.audit["result"] = result;
   if (!response.status.ok()) {
-    response.audit["message"] = std::string(response.status.message().substr(0, kMaxAuditBytes));
+    response.audit["message"] = k8s::CutUtf8(std::string(response.status.message()), kMaxAuditBytes);
   }
   k8s::Log(response.status.ok() ? k8s::LogLevel::kDebug : k8s::LogLevel::kInfo,
            response.status.ok() ? "admitted a pod" : "refused a pod",

@@ -68,7 +68,8 @@ std::string BuildAdmissionReview(const std::string& uid, AdmissionResponse respo
   }
   if (!response.warnings.empty()) {
     JsonArray warnings;
-    for (const std::string& warning : response.warnings) warnings.push_back(Json(warning.substr(0, kMaxWarningBytes)));
+    for (const std::string& warning : response.warnings)
+      warnings.push_back(Json(k8s::CutUtf8(warning, kMaxWarningBytes)));
     answer["warnings"] = std::move(warnings);
   }
   if (!response.audit.empty()) answer["auditAnnotations"] = k8s::ToJsonObject(response.audit);
