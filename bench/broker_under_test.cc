@@ -18,6 +18,7 @@
 #include "broker/grpc_server.h"
 #include "broker/memory_trimmer.h"
 #include "broker/metrics.h"
+#include "broker/stream_capacity.h"
 #include "k8s/api/certificate_authority.h"
 #include "k8s/api/client.h"
 #include "k8s/api/clock.h"
@@ -224,7 +225,8 @@ void RunBroker(const std::string& folder) {
        .on_unwanted = [](const k8s::ObjectKey&) {}});
   told = &store;
   const broker::CallerAuthenticator authenticator(api_server, pods);
-  broker::ConfigService service(store, authenticator, k8s::SystemClock(), metrics, kStreams + 1);
+  broker::ConfigService service(store, authenticator, k8s::SystemClock(), metrics,
+                                broker::StreamCapacity(std::nullopt));
   const auto server = broker::GrpcServer::Start("127.0.0.1:0", service, credentials);
   if (!server.ok()) Fail(std::string(server.status().message()));
   const broker::MemoryTrimmer trimmer([&] { return service.streams(); });
