@@ -17,7 +17,17 @@ from mcsa.v1 import config_service_pb2 as v1
 
 SOCKET = "/var/run/multicluster-service-account/mcsa.sock"
 
-_SERVICE = "/mcsa.v1.ConfigService/"
+# A method's path, and how its request and response are written.
+_GET_CONFIG = (
+    "/mcsa.v1.ConfigService/GetConfig",
+    v1.GetConfigRequest.SerializeToString,
+    v1.GetConfigResponse.FromString,
+)
+_WATCH_CONFIGS = (
+    "/mcsa.v1.ConfigService/WatchConfigs",
+    v1.WatchConfigsRequest.SerializeToString,
+    v1.WatchConfigsResponse.FromString,
+)
 _FINAL = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNIMPLEMENTED)
 _FIRST_PAUSE = 0.1  # seconds, doubled up to the last
 _LAST_PAUSE = 10.0
@@ -30,9 +40,7 @@ def get_config(name: str, socket: str | None = None, deadline: float = 2.0) -> v
     FAILED_PRECONDITION (revoked), UNAVAILABLE (no token yet, or no sidecar), DEADLINE_EXCEEDED (`deadline` is seconds).
     """
     with grpc.insecure_channel(_target(socket)) as channel:
-        call = channel.unary_unary(
-            _SERVICE + "GetConfig", v1.GetConfigRequest.SerializeToString, v1.GetConfigResponse.FromString
-        )
+        call = channel.unary_unary(*_GET_CONFIG)
         response: v1.GetConfigResponse = call(v1.GetConfigRequest(name=name), timeout=deadline)
         return response.config
 
@@ -40,9 +48,7 @@ def get_config(name: str, socket: str | None = None, deadline: float = 2.0) -> v
 async def get_config_async(name: str, socket: str | None = None, deadline: float = 2.0) -> v1.Config:
     """Do as get_config, for asyncio."""
     async with grpc.aio.insecure_channel(_target(socket)) as channel:
-        call = channel.unary_unary(
-            _SERVICE + "GetConfig", v1.GetConfigRequest.SerializeToString, v1.GetConfigResponse.FromString
-        )
+        call = channel.unary_unary(*_GET_CONFIG)
         response: v1.GetConfigResponse = await call(v1.GetConfigRequest(name=name), timeout=deadline)
         return response.config
 
@@ -61,9 +67,7 @@ def watch_configs(
             grpc.channel_ready_future(channel).result(timeout=deadline)
         except grpc.FutureTimeoutError:
             raise _no_sidecar(socket, deadline) from None
-        call = channel.unary_stream(
-            _SERVICE + "WatchConfigs", v1.WatchConfigsRequest.SerializeToString, v1.WatchConfigsResponse.FromString
-        )
+        call = channel.unary_stream(*_WATCH_CONFIGS)
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -86,9 +90,7 @@ async def watch_configs_async(
             await asyncio.wait_for(channel.channel_ready(), deadline)
         except TimeoutError:
             raise _no_sidecar(socket, deadline) from None
-        call = channel.unary_stream(
-            _SERVICE + "WatchConfigs", v1.WatchConfigsRequest.SerializeToString, v1.WatchConfigsResponse.FromString
-        )
+        call = channel.unary_stream(*_WATCH_CONFIGS)
         pause = _FIRST_PAUSE
         while True:
             try:
