@@ -50,8 +50,8 @@ bool BypassesProxy(const ServerUrl& server, std::string_view no_proxy) {
   boost::system::error_code no_address;
   const ip::address address = ip::make_address(host, no_address);
   if (host == "localhost" || (!no_address && address.is_loopback())) return true;
-  const std::vector<std::string> entries =
-      absl::StrSplit(absl::AsciiStrToLower({no_proxy.data(), no_proxy.size()}), absl::ByAnyChar(", "), absl::SkipEmpty());
+  const std::vector<std::string> entries = absl::StrSplit(absl::AsciiStrToLower({no_proxy.data(), no_proxy.size()}),
+                                                          absl::ByAnyChar(", "), absl::SkipEmpty());
   return std::any_of(entries.begin(), entries.end(), [&](std::string entry) {
     if (entry == "*") return true;
     if (absl::StrContains(entry, "/")) return !no_address && Contains(entry, address);
