@@ -18,8 +18,8 @@
 
 namespace broker {
 
-// A Reconciler between a target in memory and the source "east" on loopback, which issues tokens for an hour, lets nobody
-// watch its accounts and accepts no token.
+// A Reconciler between a target in memory and the source "east" on loopback, which issues tokens for an hour, lets
+// nobody watch its accounts and accepts no token.
 class ReconcilerUnderTest : public ::testing::Test {
  protected:
   ReconcilerUnderTest() {
@@ -47,13 +47,12 @@ class ReconcilerUnderTest : public ::testing::Test {
         {"sub", "system:serviceaccount:team-a:reader"},
         {"aud", k8s::ToJsonArray(k8s::StringsAt(asked, {"spec", "audiences"}))},
         {"kubernetes.io", k8s::JsonObject{{"serviceaccount", k8s::JsonObject{{"uid", "account-uid"}}}}}};
-    const std::string token =
-        absl::StrCat("e30.", absl::WebSafeBase64Escape(boost::json::serialize(claims)), ".c2ln");
+    const std::string token = absl::StrCat("e30.", absl::WebSafeBase64Escape(boost::json::serialize(claims)), ".c2ln");
     return {.status = 201,
             .content_type = "application/json",
             .body = boost::json::serialize(k8s::JsonObject{
-                {"status", k8s::JsonObject{{"token", token},
-                                           {"expirationTimestamp", k8s::ToRfc3339(now + absl::Hours(1))}}}})};
+                {"status",
+                 k8s::JsonObject{{"token", token}, {"expirationTimestamp", k8s::ToRfc3339(now + absl::Hours(1))}}}})};
   }
 
   std::atomic<int> tokens_ = 0;  // issued
