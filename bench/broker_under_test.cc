@@ -22,11 +22,11 @@
 #include "k8s/api/certificate_authority.h"
 #include "k8s/api/client.h"
 #include "k8s/api/clock.h"
+#include "k8s/api/http_transport.h"
 #include "k8s/api/read_file.h"
 #include "k8s/core/build_secret.h"
 #include "k8s/core/names.h"
 #include "k8s/core/remote_config.h"
-#include "k8s/fakes/fake_transport.h"
 #include "mcsa/v1/config_service.grpc.pb.h"
 #include "sidecar/atomic_files.h"
 #include "sidecar/testing/fake_broker.h"
@@ -46,18 +46,27 @@ std::string PodName(int number) {
   return absl::StrCat("pod", number);
 }
 
-// The API server's answer to a TokenReview: it believes each token.
-k8s::HttpResponse Review(const k8s::HttpRequest& request) {
-  const auto body = k8s::ParseJson(request.body.Reveal());
-  const auto token = k8s::ParseBoundToken(k8s::SecretString(k8s::StringAt(*body, {"spec", "token"})));
-  const k8s::JsonObject extra{{"authentication.kubernetes.io/pod-name", k8s::JsonArray{token->subject}},
-                              {"authentication.kubernetes.io/pod-uid", k8s::JsonArray{token->subject}}};
-  const k8s::JsonObject user{{"username", absl::StrCat("system:serviceaccount:", kNamespace, ":default")},
-                             {"extra", extra}};
-  const k8s::JsonObject status{
-      {"authenticated", true}, {"audiences", k8s::JsonArray{k8s::kBrokerAudience}}, {"user", user}};
-  return {.status = 201, .body = k8s::SecretString(boost::json::serialize(k8s::JsonObject{{"status", status}}))};
-}
+// An API server that believes the token of each TokenReview, and keeps nothing of it: what stays in this process
+// afterwards is counted as the broker's.
+class BelievingApiServer final : public k8s::HttpTransport {
+ public:
+  absl::StatusOr<k8s::HttpResponse> Send(const k8s::HttpRequest& request) override {
+    const auto body = k8s::ParseJson(request.body.Reveal());
+    const auto token = k8s::ParseBoundToken(k8s::SecretString(k8s::StringAt(*body, {"spec", "token"})));
+    const k8s::JsonObject extra{{"authentication.kubernetes.io/pod-name", k8s::JsonArray{token->subject}},
+                                {"authentication.kubernetes.io/pod-uid", k8s::JsonArray{token->subject}}};
+    const k8s::JsonObject user{{"username", absl::StrCat("system:serviceaccount:", kNamespace, ":default")},
+                               {"extra", extra}};
+    const k8s::JsonObject status{
+        {"authenticated", true}, {"audiences", k8s::JsonArray{k8s::kBrokerAudience}}, {"user", user}};
+    return k8s::HttpResponse{.status = 201,
+                             .body = k8s::SecretString(boost::json::serialize(k8s::JsonObject{{"status", status}}))};
+  }
+  absl::StatusOr<k8s::HttpResponse> Stream(const k8s::HttpRequest&, absl::Duration, const k8s::StreamCanceller&,
+                                           const std::function<bool(std::string_view)>&) override {
+    return absl::UnimplementedError("nothing is watched here");
+  }
+};
 
 broker::ConfigStore::Pointer Mint(const std::string& import, int number, const std::string& ca) {
   // Of two tokens the one issued in a later second is the newer, hence a second for each.
@@ -208,11 +217,10 @@ std::string BrokerUnderTest::ca() const {
 void RunBroker(const std::string& folder) {
   std::string ca;
   const auto credentials = MakeCredentials(folder, ca);
-  k8s::FakeTransport transport;
-  transport.Respond("POST /apis/authentication.k8s.io/v1/tokenreviews", Review);
+  BelievingApiServer transport;
   const k8s::Client api_server(transport);
   k8s::InformerStore<broker::InjectedPod> pods;
-  for (int i = 0; i <= kStreams; ++i) {
+  for (int i = 0; i <= kManyStreams; ++i) {
     broker::InjectedPod pod{.uid = PodName(i), .injected = true};
     for (int import = 0; import < kImportsOfAPod; ++import) pod.imports.push_back(ImportName(import));
     pod.imports.push_back(OtherImport(i));

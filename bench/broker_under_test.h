@@ -14,13 +14,15 @@
 namespace bench {
 
 inline constexpr int kStreams = 1000;
+// As many as a large cluster has pods with a sidecar.
+inline constexpr int kManyStreams = 15'000;
 // What pods dial, and tests/load expects in the certificate.
 inline constexpr char kServiceName[] = "service-account-import-controller.multicluster-service-account.svc";
 
 // The import that pod `number` alone has; ImportName(0) and so on are those of all.
 std::string OtherImport(int number);
 
-// What the kubelet would project into pod `number`, 0 to kStreams, but for the signature.
+// What the kubelet would project into pod `number`, 0 to kManyStreams, but for the signature.
 std::string PodToken(int number);
 
 // How long ago a token was minted, by its id; nullopt if it says nothing of that.

@@ -32,6 +32,7 @@ const Benchmark kBenchmarks[] = {
     {{"propagation-1000-p99"}, bench::Propagation},
     {{"fanout-1000-p99", "fanout-1000-ratio"}, bench::FanOut},
     {{"stream-bytes", "stream-bytes-after"}, bench::StreamMemory},
+    {{"stream-bytes-15000"}, bench::ManyStreams},
     {{"admission-p99", "admission-cpu", "admission-cpu-peer"}, [] { return bench::Admission(peer); }},
 };
 

@@ -17,6 +17,7 @@ namespace {
 
 // As with the sidecars: a server hardly differs from the next, and each takes a thousand handshakes.
 constexpr int kServers = 3;
+constexpr double kTarget = 1.15;
 constexpr double kBytesOfMiB = 1 << 20;
 constexpr absl::Duration kSettle = absl::Seconds(2);
 constexpr absl::Duration kAfter = absl::Seconds(60);
@@ -26,20 +27,20 @@ std::string ReadLog(const std::string& path) {
   return text.ok() ? std::string(text->Reveal()) : "";
 }
 
-// tests/load:hold_streams with a stream of each pod.
+// tests/load:hold_streams with a stream of each of `count` pods.
 class Holder {
  public:
-  Holder(const std::string& address, const std::string& ca_file) {
+  Holder(const std::string& address, const std::string& ca_file, int count = kStreams) {
     std::ofstream tokens(folder_ / "tokens");
-    for (int pod = 1; pod <= kStreams; ++pod) tokens << PodToken(pod) << "\n";
+    for (int pod = 1; pod <= count; ++pod) tokens << PodToken(pod) << "\n";
     tokens.close();
     process_ = std::make_unique<Process>(
         std::vector<std::string>{ProgramPath("tests/load/hold_streams"), "--address=" + address, "--ca=" + ca_file,
                                  "--tokens=" + (folder_ / "tokens"), "--import=" + ImportName(0),
-                                 absl::StrCat("--count=", kStreams)},
+                                 absl::StrCat("--count=", count)},
         folder_ / "log");
-    const std::string all = absl::StrCat("\"open\": ", kStreams, ",");
-    Await("the streams' opening", absl::Seconds(60),
+    const std::string all = absl::StrCat("\"open\": ", count, ",");
+    Await("the streams' opening", absl::Seconds(60) * count / kStreams,
           [&] { return ReadLog(folder_ / "log").find(all) != std::string::npos; });
   }
 
@@ -76,22 +77,24 @@ class EmptyServer {
   std::unique_ptr<Process> process_;
 };
 
-double BytesAStream(pid_t server, double before_mib) {
+double BytesAStream(pid_t server, double before_mib, int count = kStreams) {
   absl::SleepFor(kSettle);
-  return (ResidentMiB(server) - before_mib) * kBytesOfMiB / kStreams;
+  return (ResidentMiB(server) - before_mib) * kBytesOfMiB / count;
+}
+
+double BytesOfAnEmptyStream() {
+  const EmptyServer server;
+  absl::SleepFor(kSettle);
+  const double empty = ResidentMiB(server.id());
+  const Holder holder(server.address(), server.ca_file());
+  return BytesAStream(server.id(), empty);
 }
 
 }  // namespace
 
 std::vector<Result> StreamMemory() {
   std::vector<double> floors, values, before, after;
-  for (int i = 0; i < kServers; ++i) {
-    const EmptyServer server;
-    absl::SleepFor(kSettle);
-    const double empty = ResidentMiB(server.id());
-    const Holder holder(server.address(), server.ca_file());
-    floors.push_back(BytesAStream(server.id(), empty));
-  }
+  for (int i = 0; i < kServers; ++i) floors.push_back(BytesOfAnEmptyStream());
   std::vector<std::unique_ptr<BrokerUnderTest>> brokers;
   for (int i = 0; i < kServers; ++i) {
     const auto& broker = brokers.emplace_back(std::make_unique<BrokerUnderTest>(BrokerUnderTest::Kind::kBroker));
@@ -102,7 +105,7 @@ std::vector<Result> StreamMemory() {
   }
   absl::SleepFor(kAfter);
   for (const auto& broker : brokers) after.push_back(ResidentMiB(broker->id()));
-  constexpr double kTarget = 1.15, kTargetAfter = 1.5;
+  constexpr double kTargetAfter = 1.5;
   return {
       {.name = "stream-bytes", .value = Median(values), .unit = "bytes", .floor = Median(floors), .target = kTarget},
       {.name = "stream-bytes-after",
@@ -110,6 +113,19 @@ std::vector<Result> StreamMemory() {
        .unit = "bytes",
        .floor = Median(before) * kBytesOfMiB,
        .target = kTargetAfter}};
+}
+
+std::vector<Result> ManyStreams() {
+  const double floor = BytesOfAnEmptyStream();
+  const BrokerUnderTest broker(BrokerUnderTest::Kind::kBroker);
+  absl::SleepFor(kSettle);
+  const double before = ResidentMiB(broker.id());
+  const Holder holder(broker.address(), broker.ca_file(), kManyStreams);
+  return {{.name = "stream-bytes-15000",
+           .value = BytesAStream(broker.id(), before, kManyStreams),
+           .unit = "bytes",
+           .floor = floor,
+           .target = kTarget}};
 }
 
 }  // namespace bench

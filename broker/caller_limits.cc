@@ -52,7 +52,7 @@ void CallerLimits::RefillLocked(Account& account, absl::Duration now) {
 
 // Nothing is lost by forgetting who could begin anew with a full account. Seldom, so that it costs each call little.
 void CallerLimits::ForgetIdleLocked(absl::Duration now) {
-  std::erase_if(accounts_, [&](const auto& entry) {
+  absl::erase_if(accounts_, [&](const auto& entry) {
     Account account = entry.second;
     RefillLocked(account, now);
     return account.streams <= 0 && account.calls_left >= limits_.burst;

@@ -1,11 +1,11 @@
 #ifndef BROKER_CALLER_LIMITS_H_
 #define BROKER_CALLER_LIMITS_H_
 
+#include <absl/container/flat_hash_map.h>
 #include <absl/status/status.h>
 #include <absl/time/time.h>
 
 #include <cstddef>
-#include <map>
 #include <mutex>
 #include <string>
 
@@ -44,8 +44,9 @@ class CallerLimits {
 
   const Limits limits_;
   mutable std::mutex mu_;
-  std::map<std::string, Account> accounts_;  // guarded by mu_
-  size_t forget_at_ = 1024;                  // guarded by mu_: how many accounts are too many to keep idle ones
+  // One block of memory: a node for each would hold a page of what its connection has freed.
+  absl::flat_hash_map<std::string, Account> accounts_;  // guarded by mu_
+  size_t forget_at_ = 1024;  // guarded by mu_: how many accounts are too many to keep idle ones
 };
 
 }  // namespace broker

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -25,6 +26,9 @@ namespace {
 using mcsa::v1::ConfigService;
 
 constexpr char kServerName[] = "service-account-import-controller.multicluster-service-account.svc";
+
+// How many may be on their way at first: what a server cannot answer in time comes again, and costs it once more.
+constexpr size_t kOpening = 1000;
 
 struct Options {
   std::vector<std::string> addresses;
@@ -165,7 +169,8 @@ int main(int argc, char** argv) {
   std::string said;
   for (size_t opened = 0;; usleep(20'000)) {
     // Not all at once: the machine has other work, and so have sidecars.
-    for (int i = 0; i < 20 && opened < streams.size(); ++i) streams[opened++]->Open();
+    const size_t most = std::min(streams.size(), static_cast<size_t>(std::max(0, counts.open.load())) + kOpening);
+    for (int i = 0; i < 20 && opened < most; ++i) streams[opened++]->Open();
     for (size_t i = 0; i < opened; ++i) {
       if (streams[i]->TakeEnded()) streams[i]->Open();
     }
