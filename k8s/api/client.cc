@@ -14,6 +14,8 @@ namespace {
 
 constexpr int kMaxConflictRetries = 5;
 constexpr size_t kMaxEventBytes = 4 << 20;
+// A page of 500 objects of 16 KB. Parsed, text that is made for it takes ten times as much.
+constexpr size_t kMaxPageBytes = 8 << 20;
 // Bookmarks come each minute, so longer silence means a dead connection.
 constexpr absl::Duration kWatchIdleTimeout = absl::Seconds(100);
 
@@ -85,6 +87,18 @@ absl::StatusOr<WatchEvent> ParseWatchEvent(std::string_view line) {
   return WatchEvent{*known, std::move(json->get_object()["object"]), line.size()};
 }
 
+absl::StatusOr<Json> JsonOf(const HttpResponse& response) {
+  if (response.status >= 400) return StatusFromHttp(response.status, response.body.Reveal());
+  if (response.status >= 300) {
+    return absl::UnavailableError(
+        absl::StrCat("the server redirects (HTTP ", response.status, "), which is not followed"));
+  }
+  absl::StatusOr<Json> json = ParseJson(response.body.Reveal());
+  // Callers reach into the answer, and Boost asserts: no server, nor what stands in front of it, may end us so.
+  if (json.ok() && !json->is_object()) return absl::InvalidArgumentError("the server's answer is no JSON object");
+  return json;
+}
+
 }  // namespace
 
 absl::Status CheckListSize(const Resource& resource, size_t items, size_t bytes) {
@@ -93,19 +107,10 @@ absl::Status CheckListSize(const Resource& resource, size_t items, size_t bytes)
                                                    " or than ", kMaxListBytes >> 20, " MiB of them"));
 }
 
-absl::StatusOr<Json> Client::SendJson(HttpRequest request, size_t* bytes) const {
+absl::StatusOr<Json> Client::SendJson(const HttpRequest& request) const {
   absl::StatusOr<HttpResponse> response = transport_.Send(request);
   if (!response.ok()) return response.status();
-  if (bytes != nullptr) *bytes += response->body.Reveal().size();
-  if (response->status >= 400) return StatusFromHttp(response->status, response->body.Reveal());
-  if (response->status >= 300) {
-    return absl::UnavailableError(
-        absl::StrCat("the server redirects (HTTP ", response->status, "), which is not followed"));
-  }
-  absl::StatusOr<Json> json = ParseJson(response->body.Reveal());
-  // Callers reach into the answer, and Boost asserts: no server, nor what stands in front of it, may end us so.
-  if (json.ok() && !json->is_object()) return absl::InvalidArgumentError("the server's answer is no JSON object");
-  return json;
+  return JsonOf(*response);
 }
 
 absl::StatusOr<Json> Client::Get(const Resource& resource, const ObjectKey& key, bool metadata_only,
@@ -116,37 +121,55 @@ absl::StatusOr<Json> Client::Get(const Resource& resource, const ObjectKey& key,
                    .timeout = timeout});
 }
 
-absl::StatusOr<ObjectList> Client::List(const Resource& resource, const std::string& namespace_name,
-                                        const ListOptions& options) const {
-  const std::string path =
-      absl::StrCat(CollectionPath(resource, namespace_name), "?limit=", options.page_size, Selectors(options));
-  ObjectList list;
+absl::StatusOr<std::string> Client::ListPages(const Resource& resource, const std::string& namespace_name,
+                                              const ListOptions& options,
+                                              const std::function<absl::Status(ListPage)>& on_page) const {
   std::string page_token;
+  int page_size = options.page_size;
   bool began_anew = false;
-  size_t bytes = 0;
-  for (size_t pages = 0;; ++pages) {
-    if (absl::Status status = CheckListSize(resource, std::max(list.items.size(), pages), bytes); !status.ok())
-      return status;
-    absl::StatusOr<Json> page =
-        SendJson({.method = "GET",
-                  .path = page_token.empty() ? path : absl::StrCat(path, "&continue=", Escape(page_token)),
-                  .accept = Accept(options.metadata_only, /*list=*/true)},
-                 &bytes);
-    if (absl::IsOutOfRange(page.status()) && !page_token.empty() && !began_anew) {
-      began_anew = true;
-      page_token.clear();
-      list.items.clear();
-      bytes = 0;
+  for (size_t pages = 0, count = 0;; ++pages) {
+    if (absl::Status status = CheckListSize(resource, std::max(count, pages)); !status.ok()) return status;
+    std::string path = absl::StrCat(CollectionPath(resource, namespace_name), "?limit=", page_size, Selectors(options));
+    if (!page_token.empty()) absl::StrAppend(&path, "&continue=", Escape(page_token));
+    absl::StatusOr<HttpResponse> response = transport_.Send({.method = "GET",
+                                                             .path = path,
+                                                             .accept = Accept(options.metadata_only, /*list=*/true),
+                                                             .max_response_bytes = kMaxPageBytes});
+    if (absl::IsResourceExhausted(response.status()) && page_size > 1) {
+      page_size = std::max(1, page_size / 4);
       continue;
     }
-    if (!page.ok()) return page.status();
-    list.resource_version = StringAt(*page, {"metadata", "resourceVersion"});
-    page_token = StringAt(*page, {"metadata", "continue"});
-    if (Json* items = page->get_object().if_contains("items"); items != nullptr && items->is_array()) {
-      for (Json& item : items->get_array()) list.items.push_back(std::move(item));
+    if (!response.ok()) return response.status();
+    absl::StatusOr<Json> json = JsonOf(*response);
+    if (absl::IsOutOfRange(json.status()) && !page_token.empty() && !std::exchange(began_anew, true)) {
+      page_token.clear();
+      count = 0;
+      continue;
     }
-    if (page_token.empty()) return list;
+    if (!json.ok()) return json.status();
+    ListPage page{.first = page_token.empty(), .bytes = response->body.Reveal().size()};
+    page_token = StringAt(*json, {"metadata", "continue"});
+    if (Json* items = json->get_object().if_contains("items"); items != nullptr && items->is_array()) {
+      page.items = std::move(items->get_array());
+    }
+    count += page.items.size();
+    if (absl::Status status = on_page(std::move(page)); !status.ok()) return status;
+    if (page_token.empty()) return StringAt(*json, {"metadata", "resourceVersion"});
   }
+}
+
+absl::StatusOr<ObjectList> Client::List(const Resource& resource, const std::string& namespace_name,
+                                        const ListOptions& options) const {
+  ObjectList list;
+  size_t bytes = 0;
+  absl::StatusOr<std::string> version = ListPages(resource, namespace_name, options, [&](ListPage page) {
+    if (page.first) list.items.clear(), bytes = 0;
+    for (Json& item : page.items) list.items.push_back(std::move(item));
+    return CheckListSize(resource, list.items.size(), bytes += page.bytes);
+  });
+  if (!version.ok()) return version.status();
+  list.resource_version = *std::move(version);
+  return list;
 }
 
 absl::Status Client::Watch(const Resource& resource, const std::string& namespace_name, const WatchOptions& options,

@@ -43,6 +43,13 @@ struct ListOptions {
   int page_size = 500;
 };
 
+// A part of a list.
+struct ListPage {
+  JsonArray items;
+  bool first = false;  // what came before it, if anything, is not of this list: it began anew
+  size_t bytes = 0;    // as it came
+};
+
 // A whole list, its pages joined.
 struct ObjectList {
   std::vector<Json> items;
@@ -77,8 +84,15 @@ class Client {
   absl::StatusOr<Json> Get(const Resource& resource, const ObjectKey& key, bool metadata_only = false,
                            absl::Duration timeout = absl::Seconds(15)) const;
 
-  // All pages. A page token that expires midway is met by beginning anew once. RESOURCE_EXHAUSTED
-  // beyond kMaxListItems (an empty page counts as one) or kMaxListBytes.
+  // Calls `on_page` for each page, in this thread, until it returns an error, which is returned. Returns the list's
+  // resourceVersion. Pages whose objects are large are made of fewer than options.page_size, so that one takes 8 MiB at
+  // most. A page token that expires midway is met by beginning anew once. RESOURCE_EXHAUSTED beyond kMaxListItems (an
+  // empty page counts as one).
+  absl::StatusOr<std::string> ListPages(const Resource& resource, const std::string& namespace_name,
+                                        const ListOptions& options,
+                                        const std::function<absl::Status(ListPage)>& on_page) const;
+
+  // All pages. Errors: those of ListPages, and RESOURCE_EXHAUSTED beyond kMaxListBytes.
   absl::StatusOr<ObjectList> List(const Resource& resource, const std::string& namespace_name,
                                   const ListOptions& options = {}) const;
 
@@ -124,8 +138,7 @@ class Client {
   HttpTransport& transport() const { return transport_; }
 
  private:
-  // With `bytes`, adds to it the size of the answer.
-  absl::StatusOr<Json> SendJson(HttpRequest request, size_t* bytes = nullptr) const;
+  absl::StatusOr<Json> SendJson(const HttpRequest& request) const;
 
   HttpTransport& transport_;
 };
@@ -135,7 +148,7 @@ inline constexpr size_t kMaxListItems = 200'000;
 inline constexpr size_t kMaxListBytes = 128 << 20;  // parsed, three times that: a broker's container has 512 MiB
 
 // RESOURCE_EXHAUSTED if a list is beyond those.
-absl::Status CheckListSize(const Resource& resource, size_t items, size_t bytes);
+absl::Status CheckListSize(const Resource& resource, size_t items, size_t bytes = 0);
 
 }  // namespace k8s
 

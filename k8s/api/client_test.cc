@@ -1,5 +1,6 @@
 #include "k8s/api/client.h"
 
+#include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -69,6 +70,22 @@ TEST_F(ClientTest, AListWithoutEndEndsAtItsBounds) {
     page = without_end + items + "]}";
     EXPECT_TRUE(absl::IsResourceExhausted(client_.List(kSecrets, "").status())) << items.size();
   }
+}
+
+// Whoever may write objects can make a page of them larger than anybody reads, and must not stop who lists them so.
+TEST_F(ClientTest, ListsLargeObjectsInSmallerPages) {
+  for (int i = 0; i < 30; ++i) {
+    transport_.Put(absl::StrCat("/api/v1/namespaces/ns/secrets/", i),
+                   JsonObject{{"data", JsonObject{{"padding", std::string(1 << 20, 'x')}}}});
+  }
+  const absl::StatusOr<ObjectList> list = client_.List(kSecrets, "ns");
+  ASSERT_TRUE(list.ok()) << list.status();
+  EXPECT_EQ(list->items.size(), 30);
+}
+
+TEST_F(ClientTest, ASingleObjectThatIsTooLargeFailsTheList) {
+  transport_.Put(kSecretA, JsonObject{{"data", JsonObject{{"padding", std::string(9 << 20, 'x')}}}});
+  EXPECT_TRUE(absl::IsResourceExhausted(client_.List(kSecrets, "ns").status()));
 }
 
 TEST_F(ClientTest, RefusesAnAnswerThatIsNoObject) {

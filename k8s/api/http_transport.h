@@ -15,6 +15,9 @@
 
 namespace k8s {
 
+// The largest answer that is read; a longer one is an error, so that no server can fill our memory.
+inline constexpr size_t kMaxResponseBytes = 32 << 20;
+
 struct HttpResponse {
   int status = 0;
   SecretString body;
@@ -26,17 +29,14 @@ struct HttpRequest {
   std::string method;  // "GET", "POST", "PUT", "PATCH", "DELETE"
   std::string path;    // below the server's own path, with the query: "/api/v1/pods?limit=500"
   std::string accept = "application/json";
-  std::string content_type;                    // of `body`; empty without one
-  SecretString body;                           // may hold a token, so it is wiped like one
-  std::optional<SecretString> bearer;          // overrides the transport's own credential
-  absl::Duration timeout = absl::Seconds(15);  // for the whole exchange; of a stream: for its head
+  std::string content_type;                       // of `body`; empty without one
+  SecretString body;                              // may hold a token, so it is wiped like one
+  std::optional<SecretString> bearer;             // overrides the transport's own credential
+  absl::Duration timeout = absl::Seconds(15);     // for the whole exchange; of a stream: for its head
+  size_t max_response_bytes = kMaxResponseBytes;  // of a body that is not streamed
   // Of a stream, if it is not empty: called in the caller's thread when its head has come, without a body yet.
   std::function<void(const HttpResponse&)> on_head = nullptr;
 };
-
-// The largest answer that is read; a longer one is an error, so that no server can fill our memory. 10,000 metadata
-// items or a page of 500 large objects stay below it.
-inline constexpr size_t kMaxResponseBytes = 32 << 20;
 
 // Ends a stream from another thread, also one that waits for bytes that never come.
 class StreamCanceller {
@@ -50,7 +50,7 @@ class StreamCanceller {
 // follows redirects; a status code of the server is a response, not an error. Thread-safe.
 //
 // Errors: UNAVAILABLE, the server could not be reached (name, connection, TLS). DEADLINE_EXCEEDED, no answer in time.
-// RESOURCE_EXHAUSTED, the answer was larger than kMaxResponseBytes. UNAUTHENTICATED, no credential could be had (token
+// RESOURCE_EXHAUSTED, the answer was larger than max_response_bytes. UNAUTHENTICATED, no credential could be had (token
 // file, exec plugin). Texts name the server and the cause, never a header.
 class HttpTransport {
  public:

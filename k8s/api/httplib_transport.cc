@@ -184,7 +184,7 @@ absl::StatusOr<HttpResponse> HttplibTransport::Pool::Exchange(const HttpRequest&
       return !ended_by_caller;
     }
     // A server that sends a byte at a time resets the read timeout each time, so the whole is bounded here.
-    too_large = body.size() + size > kMaxResponseBytes;
+    too_large = body.size() + size > request.max_response_bytes;
     if (too_large || SystemClock().Monotonic() - started > request.timeout) return false;
     body.append(data, size);
     return true;
@@ -225,7 +225,8 @@ absl::StatusOr<HttpResponse> HttplibTransport::Pool::Exchange(const HttpRequest&
   }
   if (ended_by_caller) return response;
   if (too_large)
-    return absl::ResourceExhaustedError(absl::StrCat(to, "the answer is larger than ", kMaxResponseBytes, " bytes"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat(to, "the answer is larger than ", request.max_response_bytes, " bytes"));
   if (canceller != nullptr && canceller->Cancelled()) return absl::CancelledError("cancelled");
   const absl::Duration now = SystemClock().Monotonic();
   if (on_data != nullptr && response.status == 200) {

@@ -9,7 +9,6 @@
 #include <set>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "k8s/api/informer_store.h"
 #include "k8s/api/reflector.h"
@@ -42,8 +41,7 @@ class Informer {
         hooks_(std::move(hooks).OrLog(resource.plural)),
         store_(std::move(index)),
         reflector_(client, std::move(resource), std::move(namespace_name), std::move(options),
-                   {.on_replace = [this](std::vector<Json> items) { Replace(items); },
-                    .on_event =
+                   {.on_event =
                         [this](WatchEventType type, const Json& object) {
                           if (type == WatchEventType::kDeleted) {
                             Erase(KeyOf(object));
@@ -51,20 +49,17 @@ class Informer {
                             Set(object);
                           }
                         },
+                    .on_listed = [this](const std::set<ObjectKey>& listed) { EraseOthers(listed); },
                     .on_state = hooks_.on_state}) {}
 
   const InformerStore<T>& store() const { return store_; }
   bool WaitForSync(absl::Duration timeout) { return reflector_.WaitForSync(timeout); }
 
  private:
-  void Replace(const std::vector<Json>& items) {
-    std::set<ObjectKey> gone;
-    for (const ObjectKey& key : store_.Keys()) gone.insert(key);
-    for (const Json& item : items) {
-      gone.erase(KeyOf(item));
-      Set(item);
+  void EraseOthers(const std::set<ObjectKey>& listed) {
+    for (const ObjectKey& key : store_.Keys()) {
+      if (!listed.contains(key)) Erase(key);
     }
-    for (const ObjectKey& key : gone) Erase(key);
   }
 
   void Set(const Json& object) {

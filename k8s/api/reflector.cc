@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
 #include <random>
 #include <utility>
 
@@ -115,27 +114,26 @@ absl::Status Reflector::ListAndWatch() {
 
 absl::Status Reflector::ListByWatch() {
   bool initial = true;
-  size_t bytes = 0;
   absl::Status fits;
-  std::map<ObjectKey, Json> items;
+  std::set<ObjectKey> listed;
   const absl::Status status = client_.Watch(resource_, namespace_name_, {.list = options_, .send_initial_events = true},
                                             AtomicCanceller(stopping_), [&](WatchEvent event) {
                                               if (!initial) {
                                                 Follow(std::move(event));
                                               } else if (EndsInitialEvents(event)) {
                                                 initial = false;
-                                                std::vector<Json> list;
-                                                list.reserve(items.size());
-                                                for (auto& [key, item] : items) list.push_back(std::move(item));
-                                                items.clear();
-                                                Synced(std::move(list), ResourceVersionOf(event.object));
+                                                Synced(std::exchange(listed, {}), ResourceVersionOf(event.object));
                                               } else if (event.type == WatchEventType::kBookmark) {
                                                 return false;
-                                              } else if (event.type == WatchEventType::kDeleted) {
-                                                items.erase(KeyOf(event.object));
                                               } else {
-                                                items.insert_or_assign(KeyOf(event.object), std::move(event.object));
-                                                fits = CheckListSize(resource_, items.size(), bytes += event.bytes);
+                                                const ObjectKey key = KeyOf(event.object);
+                                                if (event.type == WatchEventType::kDeleted) {
+                                                  listed.erase(key);
+                                                } else {
+                                                  listed.insert(key);
+                                                }
+                                                callbacks_.on_event(event.type, std::move(event.object));
+                                                fits = CheckListSize(resource_, listed.size());
                                               }
                                               return !stopping_ && fits.ok();
                                             });
@@ -143,9 +141,19 @@ absl::Status Reflector::ListByWatch() {
 }
 
 absl::Status Reflector::ListByPages() {
-  absl::StatusOr<ObjectList> list = client_.List(resource_, namespace_name_, options_);
-  if (!list.ok()) return list.status();
-  Synced(std::move(list->items), std::move(list->resource_version));
+  std::set<ObjectKey> listed;
+  const absl::StatusOr<std::string> version =
+      client_.ListPages(resource_, namespace_name_, options_, [&](ListPage page) {
+        if (stopping_) return absl::CancelledError("stopping");
+        if (page.first) listed.clear();
+        for (Json& item : page.items) {
+          listed.insert(KeyOf(item));
+          callbacks_.on_event(WatchEventType::kAdded, std::move(item));
+        }
+        return absl::OkStatus();
+      });
+  if (!version.ok()) return version.status();
+  Synced(listed, *version);
   return absl::OkStatus();
 }
 
@@ -164,11 +172,11 @@ void Reflector::Follow(WatchEvent event) {
   if (std::exchange(failing_, false)) callbacks_.on_state(absl::OkStatus());
 }
 
-void Reflector::Synced(std::vector<Json> items, std::string resource_version) {
+void Reflector::Synced(const std::set<ObjectKey>& listed, std::string resource_version) {
   progressed_ = true;
   failing_ = false;
   resource_version_ = std::move(resource_version);
-  callbacks_.on_replace(std::move(items));
+  callbacks_.on_listed(listed);
   {
     std::lock_guard lock(mu_);
     synced_ = true;

@@ -8,12 +8,13 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "k8s/api/client.h"
 #include "k8s/core/json.h"
+#include "k8s/core/object.h"
 
 namespace k8s {
 
@@ -26,9 +27,10 @@ namespace k8s {
 class Reflector {
  public:
   struct Callbacks {
-    // The whole truth at one instant: objects not in it are gone.
-    std::function<void(std::vector<Json>)> on_replace;
-    std::function<void(WatchEventType, Json)> on_event;  // never kBookmark
+    // Never kBookmark. Objects of a list come as kAdded, each as soon as it is read: a list may be larger than memory.
+    std::function<void(WatchEventType, Json)> on_event;
+    // A list is complete: objects not in it are gone.
+    std::function<void(const std::set<ObjectKey>&)> on_listed;
     // OK after each list, and when a watch that had failed brings something again (a bookmark at the latest, so within
     // about a minute) or comes to its end; else why the last list or watch failed. Tried again with back-off, up to
     // `max_backoff`. A connection that is cut under a watch is the watch's end.
@@ -52,7 +54,7 @@ class Reflector {
   absl::Status ListByPages();
   absl::Status WatchOn();
   void Follow(WatchEvent event);
-  void Synced(std::vector<Json> items, std::string resource_version);
+  void Synced(const std::set<ObjectKey>& listed, std::string resource_version);
   bool Sleep(absl::Duration delay);  // false once stopping
 
   const Client& client_;

@@ -1,5 +1,6 @@
 #include "k8s/api/reflector.h"
 
+#include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -25,20 +26,27 @@ std::string PathOf(const std::string& name) {
   return "/api/v1/namespaces/ns/secrets/" + name;
 }
 
+HttpResponse Ok(const std::string& body) {
+  HttpResponse response;
+  response.status = 200;
+  response.body = SecretString(body);
+  return response;
+}
+
+// So many that a list of them is larger than List() would read.
+constexpr size_t kLargeBytes = 3 << 20;
+constexpr size_t kLargeObjects = kMaxListBytes / kLargeBytes + 1;
+
+std::string LargeObject(size_t number) {
+  return absl::StrCat(R"({"metadata": {"namespace": "ns", "name": ")", number, R"("}, "padding": ")",
+                      std::string(kLargeBytes, 'x'), "\"}");
+}
+
 class ReflectorTest : public testing::Test {
  protected:
   void Start() {
     reflector_ = std::make_unique<Reflector>(client_, kSecrets, "", ListOptions(),
-                                             Reflector::Callbacks{.on_replace =
-                                                                      [this](std::vector<Json> items) {
-                                                                        std::lock_guard lock(mu_);
-                                                                        ++lists_;
-                                                                        names_.clear();
-                                                                        for (const Json& item : items)
-                                                                          names_.insert(KeyOf(item).name);
-                                                                        changed_.notify_all();
-                                                                      },
-                                                                  .on_event =
+                                             Reflector::Callbacks{.on_event =
                                                                       [this](WatchEventType type, const Json& object) {
                                                                         std::lock_guard lock(mu_);
                                                                         if (type == WatchEventType::kDeleted) {
@@ -46,6 +54,15 @@ class ReflectorTest : public testing::Test {
                                                                         } else {
                                                                           names_.insert(KeyOf(object).name);
                                                                         }
+                                                                        changed_.notify_all();
+                                                                      },
+                                                                  .on_listed =
+                                                                      [this](const std::set<ObjectKey>& listed) {
+                                                                        std::lock_guard lock(mu_);
+                                                                        ++lists_;
+                                                                        std::erase_if(names_, [&](const auto& name) {
+                                                                          return !listed.contains({"ns", name});
+                                                                        });
                                                                         changed_.notify_all();
                                                                       },
                                                                   .on_state =
@@ -115,19 +132,45 @@ TEST_F(ReflectorTest, ListsByPagesWhenTheListAsEventsEndsWithoutItsMark) {
   EXPECT_TRUE(reflector_->WaitForSync(absl::Seconds(10)));
 }
 
-TEST_F(ReflectorTest, AListAsEventsThatIsTooLargeIsLeft) {
+TEST_F(ReflectorTest, AListAsEventsWithoutEndIsLeft) {
   transport_.Respond(kWatchList, [](const HttpRequest&) {
-    const std::string event = R"({"type": "ADDED", "object": {"metadata": {"name": "a"}, "padding": ")" +
-                              std::string(3 << 20, 'x') + "\"}}\n";
     std::string body;
-    while (body.size() <= kMaxListBytes) body += event;
-    HttpResponse response;
-    response.status = 200;
-    response.body = SecretString(body);
-    return response;
+    for (size_t i = 0; i <= kMaxListItems; ++i) {
+      absl::StrAppend(&body, R"({"type": "ADDED", "object": {"metadata": {"name": ")", i, "\"}}}\n");
+    }
+    return Ok(body);
   });
   Start();
   EXPECT_TRUE(WaitFor([&] { return absl::IsResourceExhausted(state_); }));
+}
+
+// In both forms: of what is read, nothing but names is held.
+TEST_F(ReflectorTest, AListAsEventsMayBeLargerThanMemory) {
+  transport_.Respond(kWatchList, [](const HttpRequest&) {
+    std::string body;
+    for (size_t i = 0; i < kLargeObjects; ++i) {
+      absl::StrAppend(&body, R"({"type": "ADDED", "object": )", LargeObject(i), "}\n");
+    }
+    absl::StrAppend(&body, R"({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "7", )",
+                    R"("annotations": {"k8s.io/initial-events-end": "true"}}}})", "\n");
+    return Ok(body);
+  });
+  Start();
+  EXPECT_TRUE(reflector_->WaitForSync(absl::Seconds(30)));
+  EXPECT_EQ(names_.size(), kLargeObjects);
+}
+
+TEST_F(ReflectorTest, AListByPagesMayBeLargerThanMemory) {
+  transport_.SetWatchList(FakeTransport::WatchList::kRefused);
+  transport_.Respond(kList, [pages = std::make_shared<size_t>()](const HttpRequest&) {
+    const size_t page = (*pages)++;
+    const std::string next = page + 1 < kLargeObjects ? "more" : "";
+    return Ok(absl::StrCat(R"({"metadata": {"resourceVersion": "7", "continue": ")", next, R"("}, "items": [)",
+                           LargeObject(page), "]}"));
+  });
+  Start();
+  EXPECT_TRUE(reflector_->WaitForSync(absl::Seconds(30)));
+  EXPECT_EQ(names_.size(), kLargeObjects);
 }
 
 TEST_F(ReflectorTest, GoesOnFromTheLastBookmarkWithoutListing) {

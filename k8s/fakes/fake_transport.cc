@@ -276,8 +276,16 @@ std::optional<absl::StatusOr<HttpResponse>> FakeTransport::Intercept(std::unique
 
 absl::StatusOr<HttpResponse> FakeTransport::Send(const HttpRequest& request) {
   std::unique_lock lock(mu_);
-  if (auto answer = Intercept(lock, request, request.timeout, nullptr)) return *std::move(answer);
-  return AnswerLocked(request);
+  absl::StatusOr<HttpResponse> response;
+  if (auto answer = Intercept(lock, request, request.timeout, nullptr)) {
+    response = *std::move(answer);
+  } else {
+    response = AnswerLocked(request);
+  }
+  if (response.ok() && response->body.Reveal().size() > request.max_response_bytes) {
+    return absl::ResourceExhaustedError("the answer is too large");
+  }
+  return response;
 }
 
 absl::StatusOr<HttpResponse> FakeTransport::Stream(const HttpRequest& request, absl::Duration idle_timeout,
