@@ -17,6 +17,8 @@ constexpr char kRevoked[] = "Revoked";
 constexpr char kRenewalWaits[] = "Token in use until its end; renewal waits: ";
 constexpr char kNotAllowedByPolicy[] = "NotAllowedByPolicy";
 constexpr char kRemoteServiceAccountNotFound[] = "RemoteServiceAccountNotFound";
+constexpr char kSourceCredentialInvalid[] = "SourceCredentialInvalid";
+constexpr char kSourceUnreachable[] = "SourceUnreachable";
 
 // The broker's own credential outlives a month without the broker, and is renewed daily.
 constexpr absl::Duration kOwnLifetime = absl::Hours(30 * 24);
@@ -24,6 +26,9 @@ constexpr absl::Duration kOwnRefreshAge = absl::Hours(24);
 // How soon to look again for what announces itself to nobody: the RoleBinding of a namespace that is not served, a
 // source's credential that its admin hands over.
 constexpr absl::Duration kUnannouncedRetry = absl::Seconds(30);
+// A source that is out of reach for less is still told to be ready: a connection that broke is no outage, and whoever
+// asks each minute whether all is well wants no other answer each time. Three probes fail meanwhile.
+constexpr absl::Duration kOutagePatience = absl::Seconds(10);
 
 std::string AccountText(const k8s::ImportSpec& spec) {
   return absl::StrCat("ServiceAccount ", spec.namespace_name, "/", spec.name, " in cluster ", spec.cluster_name);
@@ -146,6 +151,22 @@ Plan Withdraw(const Observed& observed, const std::string& reason, const std::st
   return plan;
 }
 
+// The broker's own credential lives, but its source is of no use just now. Nobody but the broker reads that Secret, so
+// its Ready speaks of the source: the credential alone would keep it true for a month. Nothing is taken away.
+Plan SourceIsOut(const Observed& observed, const std::string& reason, const std::string& message) {
+  Plan plan = StartPlan(observed);
+  plan.status.observed_generation = observed.import.status.observed_generation;
+  const k8s::Condition* before = k8s::FindCondition(observed.import.status, kReady);
+  const absl::Duration patience = kOutagePatience - observed.source.out_of_reach_for;
+  if (before != nullptr && before->status && reason == kSourceUnreachable && patience > absl::ZeroDuration()) {
+    plan.requeue_after = patience;
+    return plan;
+  }
+  SetReady(plan, observed, false, reason, message);
+  plan.requeue_after = observed.token->lifetime - observed.token_age;
+  return plan;
+}
+
 // A token is wanted but cannot be had now. The held one serves on to its true end, even if the import asks for another
 // life or audience by now; the generation that was obeyed stays the old one then.
 Plan Unavailable(const Observed& observed, const std::string& reason, const std::string& message) {
@@ -155,6 +176,10 @@ Plan Unavailable(const Observed& observed, const std::string& reason, const std:
     // clock says that it has ended.
     if (observed.is_source_credential) plan.action = Plan::Action::kNone;
     return plan;
+  }
+  if (observed.is_source_credential &&
+      (observed.source.state != SourceView::State::kReady || reason == kSourceCredentialInvalid)) {
+    return SourceIsOut(observed, reason, message);
   }
   Plan plan = StartPlan(observed);
   plan.status.observed_generation = observed.import.status.observed_generation;
@@ -166,6 +191,39 @@ Plan Unavailable(const Observed& observed, const std::string& reason, const std:
   SetReady(plan, observed, true, "TokenIssued", absl::StrCat(kRenewalWaits, message));
   plan.requeue_after = observed.token->lifetime - observed.token_age;
   return plan;
+}
+
+// The source is not kReady.
+Plan PlanWithoutSource(const Observed& observed) {
+  const std::string& cluster = observed.import.spec.cluster_name;
+  const std::string bootstrap = absl::StrCat("run: kubemcsa bootstrap <this cluster> ", cluster);
+  switch (observed.source.state) {
+    case SourceView::State::kUnknown:
+      return Unavailable(observed, "UnknownSourceCluster",
+                         absl::StrCat("No source cluster is registered as ", cluster, "; ", bootstrap));
+    case SourceView::State::kUnusable: {
+      // The broker's own credential renews with what it has, and only with that.
+      Plan plan = Unavailable(observed, kSourceCredentialInvalid,
+                              absl::StrCat("The broker's credential for cluster ", cluster, " is of no use (",
+                                           observed.source.error, "); ", bootstrap));
+      if (observed.is_source_credential) plan.requeue_after = kUnannouncedRetry;
+      return plan;
+    }
+    case SourceView::State::kNoCredential:
+      return Unavailable(
+          observed, kSourceCredentialInvalid,
+          absl::StrCat("The broker has no credential for cluster ", cluster, " (", observed.source.error,
+                       "); mend that context of the broker's kubeconfig, which is tried again by itself"));
+    case SourceView::State::kUnreachable:
+    case SourceView::State::kReady:
+      break;
+  }
+  return Unavailable(
+      observed, kSourceUnreachable,
+      absl::StrCat("Cluster ", cluster, " at ", observed.source.server, " does not answer: ", observed.source.error,
+                   observed.is_source_credential
+                       ? absl::StrCat("; restore the connection or, if it has moved, ", bootstrap)
+                       : ""));
 }
 
 // Whether the API server's authorizer refused, of which only the text tells: admission, such as a quota or a webhook,
@@ -238,27 +296,7 @@ Plan PlanImport(const Observed& observed) {
     return Withdraw(observed, kRemoteServiceAccountNotFound, absl::StrCat(account, " does not exist; create it there"),
                     "RemoteServiceAccountDeleted");
   }
-  switch (observed.source.state) {
-    case SourceView::State::kUnknown:
-      return Unavailable(observed, "UnknownSourceCluster",
-                         absl::StrCat("No source cluster is registered as ", spec.cluster_name,
-                                      "; run: kubemcsa bootstrap <this cluster> ", spec.cluster_name));
-    case SourceView::State::kUnusable: {
-      // The broker's own credential renews with what it has, and only with that.
-      Plan plan = Unavailable(
-          observed, "SourceCredentialInvalid",
-          absl::StrCat("The broker's credential for cluster ", spec.cluster_name, " is of no use (",
-                       observed.source.error, "); run: kubemcsa bootstrap <this cluster> ", spec.cluster_name));
-      if (observed.is_source_credential) plan.requeue_after = kUnannouncedRetry;
-      return plan;
-    }
-    case SourceView::State::kUnreachable:
-      return Unavailable(observed, "SourceUnreachable",
-                         absl::StrCat("Cluster ", spec.cluster_name, " at ", observed.source.server,
-                                      " does not answer: ", observed.source.error));
-    case SourceView::State::kReady:
-      break;
-  }
+  if (observed.source.state != SourceView::State::kReady) return PlanWithoutSource(observed);
 
   if (!stores && !observed.on_demand) return IssuedOnDemand(observed);
 
@@ -285,6 +323,14 @@ Plan PlanImport(const Observed& observed) {
   if (!import.status.next_renewal_at.empty() && import.status.token_id == plan.status.token_id) {
     plan.status.next_renewal_at = import.status.next_renewal_at;
   }
+  // A replica that began to lead, or connects anew, has yet to hear of the source. What was found before stands until
+  // then.
+  if (const k8s::Condition* before = k8s::FindCondition(import.status, kReady);
+      before != nullptr && !observed.source.has_answered &&
+      (before->reason == kSourceUnreachable || absl::StartsWith(before->message, kRenewalWaits))) {
+    plan.requeue_after = std::min(plan.requeue_after, kUnannouncedRetry);
+    return plan;
+  }
   SetReady(plan, observed, true, "TokenIssued", absl::StrCat("Token of ", account, " issued"));
   return plan;
 }
@@ -306,16 +352,20 @@ Plan PlanAfterMint(const Observed& observed, const absl::StatusOr<k8s::BoundToke
             absl::StrCat("Cluster ", import.spec.cluster_name, " refuses a token of ", account, ": ", error));
         break;
       case absl::StatusCode::kUnauthenticated:
-        plan = Unavailable(
-            observed, "SourceCredentialInvalid",
-            absl::StrCat("Cluster ", import.spec.cluster_name,
-                         " does not accept the broker's credential; run: kubemcsa bootstrap <this cluster> ",
-                         import.spec.cluster_name));
+        plan = observed.source.state != SourceView::State::kReady
+                   ? PlanWithoutSource(observed)
+                   : Unavailable(observed, kSourceCredentialInvalid,
+                                 absl::StrCat("Cluster ", import.spec.cluster_name,
+                                              " does not accept the broker's credential; run: kubemcsa bootstrap "
+                                              "<this cluster> ",
+                                              import.spec.cluster_name));
         break;
       case absl::StatusCode::kUnavailable:
       case absl::StatusCode::kDeadlineExceeded:
-        plan =
-            Unavailable(observed, "SourceUnreachable", absl::StrCat("TokenRequest for ", account, " failed: ", error));
+        plan = observed.source.state != SourceView::State::kReady
+                   ? PlanWithoutSource(observed)
+                   : Unavailable(observed, kSourceUnreachable,
+                                 absl::StrCat("TokenRequest for ", account, " failed: ", error));
         break;
       default:
         plan =

@@ -21,13 +21,16 @@ namespace broker {
 // The source that an import names, as this replica knows it.
 struct SourceView {
   enum class State {
-    kUnknown,      // nobody registered a cluster of that name
-    kUnusable,     // registered, but its credential is missing, malformed or refused
-    kUnreachable,  // its API server does not answer
+    kUnknown,       // nobody registered a cluster of that name
+    kUnusable,      // registered, but its credential is missing, malformed or refused
+    kNoCredential,  // a context of the broker's kubeconfig, whose exec plugin or token file gives none for now
+    kUnreachable,   // its API server does not answer
     kReady,
   };
   State state = State::kUnknown;
-  std::string error;  // why it is kUnusable or kUnreachable
+  std::string error;                                       // why it is not kReady
+  bool has_answered = false;                               // since this replica connected to it
+  absl::Duration out_of_reach_for = absl::ZeroDuration();  // of kUnreachable: for how long by now
   std::string server;
   std::string ca_bundle;
 };
@@ -87,7 +90,8 @@ struct Plan {
 // Decides from what was seen. With kMint, `status` and `events` are not yet meant to be written.
 Plan PlanImport(const Observed& observed);
 
-// Decides after the TokenRequest of a kMint. With a token, the action is kRewrite.
+// Decides after the TokenRequest of a kMint, which may have shown what is wrong with `observed.source`. With a token,
+// the action is kRewrite.
 Plan PlanAfterMint(const Observed& observed, const absl::StatusOr<k8s::BoundToken>& minted);
 
 // Whether a reason of the condition Ready means that somebody decided against the import; all others pass by

@@ -37,7 +37,8 @@ Observed NewImport() {
   observed.import.meta = {.namespace_name = "default", .name = "lister", .uid = "import-uid", .generation = 1};
   observed.import.spec = {.cluster_name = "cluster2", .namespace_name = "default", .name = "pod-lister"};
   observed.policy = {.allowed = true, .rule = "namespace-sameness[0]"};
-  observed.source = {.state = SourceView::State::kReady, .server = "https://c2:6443", .ca_bundle = "CA"};
+  observed.source = {
+      .state = SourceView::State::kReady, .has_answered = true, .server = "https://c2:6443", .ca_bundle = "CA"};
   observed.account = {.state = AccountView::State::kPresent, .uid = "account-uid"};
   observed.now = absl::FromUnixSeconds(1000);
   return observed;
@@ -132,19 +133,104 @@ TEST(PlanImportTest, ATokenOfAnotherClusterOrAccountDoesNotServeOn) {
   }
 }
 
-// kubemcsa writes the first one, and no status. Without it the broker could never ask for another.
-TEST(PlanImportTest, TheFirstCredentialOfASourceOutlastsThatItsSourceIsDown) {
+// The broker's own credential for a source, as it is for 30 days: issued, alive, in use.
+Observed ReadySource() {
   Observed observed = ReadyImport();
   observed.is_source_credential = true;
+  return observed;
+}
+
+SourceView OutOfReachFor(absl::Duration span) {
+  return {.state = SourceView::State::kUnreachable,
+          .error = "connection refused",
+          .out_of_reach_for = span,
+          .server = "https://c2:6443"};
+}
+
+// kubemcsa writes the first one, and no status. Without it the broker could never ask for another.
+TEST(PlanImportTest, TheFirstCredentialOfASourceOutlastsThatItsSourceIsDown) {
+  Observed observed = ReadySource();
   observed.import.status = {};
-  observed.source.state = SourceView::State::kUnreachable;
-  EXPECT_EQ(PlanImport(observed).action, Plan::Action::kNone);
-  EXPECT_TRUE(Ready(PlanImport(observed)).status);
-  EXPECT_EQ(PlanAfterMint(observed, absl::UnavailableError("connection refused")).action, Plan::Action::kNone);
-  observed.token_age = absl::Hours(2);
+  observed.source = OutOfReachFor(absl::ZeroDuration());
+  for (const absl::Duration age : {absl::ZeroDuration(), absl::Hours(2)}) {
+    observed.token_age = age;
+    for (const Plan& plan : {PlanImport(observed), PlanAfterMint(observed, absl::UnavailableError("no route"))}) {
+      EXPECT_EQ(plan.action, Plan::Action::kNone);
+      EXPECT_FALSE(Ready(plan).status);
+    }
+  }
+}
+
+TEST(PlanImportTest, ASourceOutOfReachIsNotReadyThoughItsCredentialLives) {
+  Observed observed = ReadySource();
+  observed.source = OutOfReachFor(absl::Seconds(10));
   const Plan plan = PlanImport(observed);
   EXPECT_EQ(plan.action, Plan::Action::kNone);
   EXPECT_FALSE(Ready(plan).status);
+  EXPECT_EQ(Ready(plan).reason, "SourceUnreachable");
+  EXPECT_THAT(Ready(plan).message, AllOf(HasSubstr("connection refused"), HasSubstr("kubemcsa bootstrap")));
+  EXPECT_EQ(plan.status.token_id, observed.import.status.token_id);
+  EXPECT_THAT(plan.events, ElementsAre(Field(&Event::reason, "SourceUnreachable")));
+  observed.import.status = plan.status;
+  observed.source.out_of_reach_for = absl::Hours(1);
+  EXPECT_EQ(PlanImport(observed).status, plan.status);
+  EXPECT_THAT(PlanImport(observed).events, IsEmpty());
+}
+
+TEST(PlanImportTest, ASourceOutOfReachForAMomentIsNoNews) {
+  Observed observed = ReadySource();
+  observed.source = OutOfReachFor(absl::Seconds(9));
+  const Plan plan = PlanImport(observed);
+  EXPECT_EQ(plan.status, observed.import.status);
+  EXPECT_THAT(plan.events, IsEmpty());
+  EXPECT_EQ(plan.requeue_after, absl::Seconds(1));
+}
+
+TEST(PlanImportTest, ASourceThatAnswersAgainIsReady) {
+  Observed observed = ReadySource();
+  observed.source = OutOfReachFor(absl::Minutes(1));
+  observed.import.status = PlanImport(observed).status;
+  observed.source = ReadyImport().source;
+  EXPECT_EQ(Ready(PlanImport(observed)).reason, "TokenIssued");
+}
+
+// As after a change of leader: this replica has not met the source yet.
+TEST(PlanImportTest, ASourceOutOfReachStaysSoUntilItAnswers) {
+  for (const bool is_source_credential : {true, false}) {
+    Observed observed = ReadyImport();
+    observed.is_source_credential = is_source_credential;
+    observed.source = OutOfReachFor(absl::Minutes(1));
+    const Plan told = PlanImport(observed);
+    observed.import.status = told.status;
+    observed.source = ReadyImport().source;
+    observed.source.has_answered = false;
+    EXPECT_EQ(PlanImport(observed).status, told.status);
+    EXPECT_GT(PlanImport(observed).requeue_after, absl::ZeroDuration());
+    observed.source = OutOfReachFor(absl::ZeroDuration());
+    EXPECT_EQ(Ready(PlanImport(observed)).status, Ready(told).status);
+    EXPECT_THAT(PlanImport(observed).events, IsEmpty());
+  }
+}
+
+TEST(PlanImportTest, ASourceWhoseCredentialIsOfNoUseIsNotReady) {
+  Observed observed = ReadySource();
+  const Plan refused = PlanAfterMint(observed, absl::UnauthenticatedError("Unauthorized"));
+  observed.source = {.state = SourceView::State::kUnusable, .error = "its Secret is refused"};
+  for (const Plan& plan : {refused, PlanImport(observed)}) {
+    EXPECT_EQ(plan.action, Plan::Action::kNone);
+    EXPECT_FALSE(Ready(plan).status);
+    EXPECT_EQ(Ready(plan).reason, "SourceCredentialInvalid");
+  }
+}
+
+// It serves the imports of that source, for a month.
+TEST(PlanImportTest, ASourceThatRefusesToRenewTheCredentialIsReadyWhileItLives) {
+  const Observed observed = ReadySource();
+  for (const absl::Status& error : {absl::PermissionDeniedError("the fence"), absl::UnavailableError("HTTP 503")}) {
+    const Plan plan = PlanAfterMint(observed, error);
+    EXPECT_TRUE(Ready(plan).status);
+    EXPECT_THAT(plan.events, ElementsAre(Field(&Event::reason, "RenewalWaits")));
+  }
 }
 
 TEST(PlanImportTest, AWithdrawnPolicyRevokesAtOnce) {

@@ -1,6 +1,11 @@
 #include "broker/reachability.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <vector>
 
 #include "k8s/fakes/fake_clock.h"
 #include "k8s/fakes/fake_transport.h"
@@ -25,7 +30,7 @@ class ReachabilityTest : public testing::Test {
 
   k8s::FakeTransport transport_;
   k8s::FakeClock clock_;
-  Reachability reachability_{transport_, clock_, [] {}};
+  Reachability reachability_{transport_, clock_, [](const absl::Status&) {}};
 };
 
 TEST_F(ReachabilityTest, AServerThatCannotBeReachedIsAskedNoMore) {
@@ -60,6 +65,50 @@ TEST_F(ReachabilityTest, TheServersTimeIsThatOfAStreamsHead) {
                           })
                   .ok());
   EXPECT_EQ(reachability_.ServerNow(), server_now + absl::Minutes(5));
+}
+
+TEST_F(ReachabilityTest, TellsForHowLongAServerHasBeenOutOfReach) {
+  EXPECT_FALSE(reachability_.HasAnswered());
+  transport_.FailNext("GET /", 100, absl::UnavailableError("no route"));
+  EXPECT_TRUE(absl::IsUnavailable(Watch()));
+  clock_.Advance(absl::Seconds(7));
+  EXPECT_EQ(reachability_.OutOfReachFor(), absl::Seconds(7));
+  EXPECT_FALSE(reachability_.HasAnswered());
+}
+
+TEST_F(ReachabilityTest, AServerThatAnsweredIsInReach) {
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Watch(absl::Milliseconds(50))));
+  EXPECT_TRUE(reachability_.HasAnswered());
+  EXPECT_EQ(reachability_.OutOfReachFor(), absl::ZeroDuration());
+}
+
+// An exec plugin that fails. What has a credential of its own, the review of an import's token, needs none: an
+// UNAUTHENTICATED there would be taken for the token's end.
+TEST_F(ReachabilityTest, WithoutACredentialOnlyRequestsThatBringOneAreSent) {
+  transport_.FailNext("GET /", 100, absl::UnauthenticatedError("exec plugin aws exited with status 255"));
+  EXPECT_TRUE(absl::IsUnauthenticated(Watch()));
+  EXPECT_TRUE(absl::IsUnauthenticated(Watch()));
+  EXPECT_EQ(transport_.CountRequests("GET /api"), 1);
+  transport_.Respond("POST /review", [](const k8s::HttpRequest&) { return k8s::HttpResponse{.status = 201}; });
+  EXPECT_TRUE(
+      reachability_.Send({.method = "POST", .path = "/review", .bearer = k8s::SecretString("an import's")}).ok());
+  EXPECT_TRUE(absl::IsUnauthenticated(reachability_.error()));
+}
+
+TEST_F(ReachabilityTest, ACredentialThatIsThereAgainIsNoticed) {
+  std::mutex mu;
+  std::condition_variable wake;
+  std::vector<absl::StatusCode> told;
+  Reachability reachability(transport_, clock_, [&](const absl::Status& error) {
+    std::lock_guard lock(mu);
+    told.push_back(error.code());
+    wake.notify_all();
+  });
+  transport_.FailNext("GET /", 1, absl::UnauthenticatedError("exec plugin aws exited with status 255"));
+  EXPECT_TRUE(absl::IsUnauthenticated(reachability.Send({.method = "GET", .path = "/api"}).status()));
+  std::unique_lock lock(mu);
+  wake.wait(lock, [&] { return told.size() == 2; });
+  EXPECT_THAT(told, testing::ElementsAre(absl::StatusCode::kUnauthenticated, absl::StatusCode::kOk));
 }
 
 }  // namespace

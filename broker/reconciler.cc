@@ -263,7 +263,7 @@ absl::Status Reconciler::TryToWrite(const Observed& observed) const {
   return deps_.target.DryRunApply(k8s::kSecrets, k8s::BuildSecret(ref, {}, uid), k8s::kFieldManager).status();
 }
 
-Plan Reconciler::Mint(const Observed& observed, absl::Duration lifetime) {
+Plan Reconciler::Mint(Observed& observed, absl::Duration lifetime) {
   const k8s::ImportSpec& spec = observed.import.spec;
   absl::StatusOr<std::shared_ptr<Source>> source = deps_.sources.Find(spec.cluster_name);
   if (!source.ok()) return PlanAfterMint(observed, absl::UnavailableError("the source was removed meanwhile"));
@@ -271,7 +271,9 @@ Plan Reconciler::Mint(const Observed& observed, absl::Duration lifetime) {
   absl::StatusOr<k8s::BoundToken> token = (*source)->Mint(AccountOf(observed.import), spec.audiences, lifetime);
   const absl::Duration received = deps_.clock.Monotonic();
   deps_.metrics.CountTokenRequest(spec.cluster_name, token.status(), received - started);
-  if (token.ok()) {
+  if (!token.ok()) {
+    observed.source = (*source)->View();
+  } else {
     k8s::Audit("TokenIssued", {{"import", k8s::ToString(observed.import.meta.key())},
                                {"importUid", observed.import.meta.uid},
                                {"cluster", spec.cluster_name},

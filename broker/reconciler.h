@@ -93,7 +93,7 @@ class Reconciler {
   absl::Status GatherPolicy(Observed& observed) const;
   void GatherSource(Observed& observed, const std::optional<Written>& written);
   absl::Status TryToWrite(const Observed& observed) const;
-  Plan Mint(const Observed& observed, absl::Duration lifetime);
+  Plan Mint(Observed& observed, absl::Duration lifetime);
   absl::Status Apply(const Observed& observed, Plan& plan);
   absl::Status ApplySecret(const Observed& observed, const Plan& plan);
   void DeletePredecessorSecrets(const k8s::ServiceAccountImport& import);

@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "k8s/api/log.h"
 #include "k8s/api/token_requester.h"
 #include "k8s/core/names.h"
 
@@ -22,6 +23,16 @@ std::string Fingerprint(const k8s::ClusterAccess& access) {
   unsigned char digest[SHA256_DIGEST_LENGTH];
   SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
   return std::string(reinterpret_cast<const char*>(digest), sizeof(digest));
+}
+
+// Of a source that no import names yet, nothing else would tell.
+void LogTurn(const std::string& cluster, const absl::Status& error) {
+  if (error.ok()) {
+    k8s::Log(k8s::LogLevel::kInfo, "a source can be used again", {{"cluster", cluster}});
+  } else {
+    k8s::Log(k8s::LogLevel::kWarn, "a source cannot be used; will try again",
+             {{"cluster", cluster}, {"error", std::string(error.message())}});
+  }
 }
 
 }  // namespace
@@ -42,7 +53,11 @@ Source::Source(const std::string& cluster, std::string server, std::string ca_bu
     : server_(std::move(server)),
       ca_bundle_(std::move(ca_bundle)),
       connection_(std::move(connection)),
-      reachability_(*connection_.transport, clock, [cluster, hooks] { hooks.on_state(cluster); }),
+      reachability_(*connection_.transport, clock,
+                    [cluster, hooks](const absl::Status& error) {
+                      LogTurn(cluster, error);
+                      hooks.on_state(cluster);
+                    }),
       client_(reachability_),
       accounts_(
           client_, k8s::kServiceAccounts, /*label_selector=*/"", kMaxWatchedNamespaces,
@@ -54,8 +69,12 @@ Source::Source(const std::string& cluster, std::string server, std::string ca_bu
 
 SourceView Source::View() const {
   const absl::Status error = reachability_.error();
-  return {.state = error.ok() ? SourceView::State::kReady : SourceView::State::kUnreachable,
+  return {.state = error.ok()                       ? SourceView::State::kReady
+                   : absl::IsUnauthenticated(error) ? SourceView::State::kNoCredential
+                                                    : SourceView::State::kUnreachable,
           .error = std::string(error.message()),
+          .has_answered = reachability_.HasAnswered(),
+          .out_of_reach_for = reachability_.OutOfReachFor(),
           .server = server_,
           .ca_bundle = ca_bundle_};
 }

@@ -39,5 +39,6 @@ for took in "$beside" "$settled"; do
     python3 -c "assert $took <= 1.5 * $usual, ($took, $usual)"
 done
 kubemcsa status --context cluster1 -o json >"$work/status"
-check "status joins the pages of the list" test "$(jq 'map(select(.cluster == "dropping" and .reason == "SourceUnreachable")) | length' "$work/status")" = 600
+check "status joins the pages of the list" test "$(jq 'map(select(.kind == "import" and .cluster == "dropping" and .reason == "SourceUnreachable")) | length' "$work/status")" = 600
+check "and tells which source it is" test "$(jq -r '.[] | select(.kind == "source" and (.ready | not)) | .cluster + " " + .reason' "$work/status")" = "dropping SourceUnreachable"
 check "and tells all ready of the living one" test "$(jq 'map(select(.cluster == "cluster2" and .ready)) | length' "$work/status")" = 137

@@ -33,6 +33,9 @@ metrics_port() { sed -n 's/.*"metricsPort":"\([0-9]*\)".*/\1/p' "$work/broker-0.
 endpoint() { curl -sS --max-time 5 "http://127.0.0.1:$(metrics_port)/$1"; }
 answers_ok() { [[ $(endpoint "$1") == ok ]]; }
 all_run() { local pid; for pid; do kill -0 "$pid" || return; done; } # kill succeeds if any of several does
+# What kubemcsa status tells of cluster3 as a source.
+status3() { kubemcsa status --context cluster1 -o json | jq -c '.[] | select(.kind == "source" and .cluster == "cluster3") | [.ready, .reason]'; }
+source_is() { says "[$1,\"$2\"]" status3; }
 source_gauges() { endpoint metrics | grep '^mcsa_source_'; } # counters stay
 reachable() { [[ $(endpoint metrics | grep '^mcsa_source_reachable{cluster="cluster3"}') == *" $1" ]]; }
 
@@ -53,10 +56,14 @@ import3 third
 eventually "one of the source that is down says so" 15 has_reason third SourceUnreachable
 check "and where it was sought" message_has third "127.0.0.1:"
 eventually "/metrics too" 5 reachable 0
+eventually "and so does the source itself" 15 source_is false SourceUnreachable
+check "kubemcsa status exits with 1 and says what to do" fails_with 1 "SourceUnreachable: Cluster cluster3 at https://127.0.0.1:" \
+  kubemcsa status --context cluster1 -n multicluster-service-account
 start_api_server "$third"
 eventually "the source is back, and the import ready" 20 has_reason third TokenIssued
 check "its Secret is good" lists_pods_of_3 third
 eventually "/metrics says that it answers" 5 reachable 1
+eventually "and the source that it is ready" 5 source_is true TokenIssued
 
 # --- silent: it takes what it is sent and never answers
 server_pid=$(api_server_pid "$third")
@@ -66,8 +73,11 @@ import beside
 eventually "beside a silent source an import of another is ready" 3 has_reason beside TokenIssued
 eventually "one of the silent source says so in the end" 30 has_reason unheard SourceUnreachable
 check "an import that has its token keeps it" has_reason third TokenIssued
+eventually "the source is told to be out of reach" 20 source_is false SourceUnreachable
+check "its credential stays" says token secret_keys cluster3 multicluster-service-account
 kill -CONT "$server_pid"
 eventually "the silence ends, and the import is ready" 20 has_reason unheard TokenIssued
+eventually "and the source" 5 source_is true TokenIssued
 
 # --- at another address
 old_server=$(server3)
