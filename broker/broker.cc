@@ -110,6 +110,10 @@ Broker::~Broker() {
 
 void Broker::AddSource(const std::string& cluster, const k8s::ClusterAccess& access) {
   sources_.Set(cluster, access);
+  if (const auto source = sources_.Find(cluster); !source.ok()) {
+    k8s::Log(k8s::LogLevel::kWarn, "a context is no source because it cannot be used",
+             {{"context", cluster}, {"error", std::string(source.status().message())}});
+  }
 }
 
 absl::Status Broker::Run() {

@@ -41,7 +41,7 @@ class Broker {
   Broker(const k8s::Client& target, const Options& options, k8s::Environment environment, Metrics& metrics);
   ~Broker();
 
-  // Registers a source from outside the cluster: a context of the kubeconfig.
+  // Registers a source from outside the cluster: a context of the kubeconfig. One that is of no use is logged.
   void AddSource(const std::string& cluster, const k8s::ClusterAccess& access);
 
   // Waits until everything is listed, then works until Stop(). UNAVAILABLE: the target could not be listed, or the

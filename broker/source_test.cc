@@ -1,15 +1,26 @@
 #include "broker/source.h"
 
 #include <absl/status/statusor.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdio.h>
+#include <sys/stat.h>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <fstream>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 
+#include "k8s/api/http_server.h"
+
 namespace broker {
 namespace {
+
+using ::testing::HasSubstr;
 
 // A source calls back in threads of its own, where whoever is told may look it up; should it be removed meanwhile, that
 // thread would end the source, and with it wait for itself.
@@ -36,6 +47,40 @@ TEST(SourceRegistryTest, SourceIsRemovedWhileOneOfItsThreadsHoldsIt) {
   held.wait(false);
   registry.Remove("east");
   let_go.wait(false);
+}
+
+// As that of a cloud whose login has run out when the broker starts.
+TEST(SourceRegistryTest, AContextWhoseExecPluginFailsAtFirstIsUsedOnceItWorks) {
+  const std::string plugin = testing::TempDir() + "/plugin";
+  const std::string login = testing::TempDir() + "/login";
+  std::ofstream(plugin) << "#!/bin/sh\ncat " << login << " 2>/dev/null\n";
+  ASSERT_EQ(chmod(plugin.c_str(), 0755), 0);
+  const auto server = k8s::HttpServer::Start({.address = "127.0.0.1:0"}, [](const k8s::ServerRequest&) {
+                        return k8s::ServerResponse{.status = 403};
+                      }).value();
+  std::mutex mu;
+  std::condition_variable told;
+  SourceRegistry registry({}, k8s::SystemClock(),
+                          {.on_account = [](const auto&, const auto&) {},
+                           .on_state =
+                               [&](const auto&) {
+                                 std::lock_guard lock(mu);
+                                 told.notify_all();
+                               }});
+  const auto becomes = [&](SourceView::State state) {
+    std::unique_lock lock(mu);
+    return told.wait_for(lock, std::chrono::seconds(20), [&] {
+      const auto source = registry.Find("east");
+      return source.ok() && (*source)->View().state == state;
+    });
+  };
+  registry.Set("east", k8s::ClusterAccess{.server = "http://" + server->local_address(),
+                                          .exec = k8s::ExecPlugin{.command = plugin}});
+  ASSERT_TRUE(becomes(SourceView::State::kNoCredential));
+  EXPECT_THAT((*registry.Find("east"))->View().error, HasSubstr(plugin));
+  std::ofstream(login + ".new") << R"({"kind": "ExecCredential", "status": {"token": "t"}})";
+  ASSERT_EQ(rename((login + ".new").c_str(), login.c_str()), 0);
+  EXPECT_TRUE(becomes(SourceView::State::kReady));
 }
 
 }  // namespace

@@ -5,9 +5,12 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
 
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "k8s/api/clock.h"
+#include "k8s/api/exec_transport.h"
 #include "k8s/api/httplib_transport.h"
 #include "k8s/api/read_file.h"
 #include "k8s/api/tls_context.h"
@@ -23,6 +26,37 @@ std::string FolderOf(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == std::string::npos ? "." : path.substr(0, slash);
 }
+
+// Makes transports to one server.
+struct TransportMaker {
+  std::string ca;           // PEM
+  std::string certificate;  // PEM, of the kubeconfig; empty for none
+  SecretString key;         // PEM
+  HttplibOptions options;   // but for its TLS context
+
+  absl::StatusOr<std::unique_ptr<HttpTransport>> Make(std::unique_ptr<CredentialSource> authorization) const {
+    absl::StatusOr<TlsContext> tls = BuildTlsContext(ca, certificate, key);
+    if (!tls.ok()) return tls.status();
+    HttplibOptions with_tls = options;
+    with_tls.tls = *std::move(tls);
+    return HttplibTransport::Create(std::move(with_tls), std::move(authorization));
+  }
+
+  // UNAUTHENTICATED names the plugin, whose certificate is malformed.
+  absl::StatusOr<std::unique_ptr<HttpTransport>> MakeFor(const ExecPlugin& plugin,
+                                                         const ExecCredential& credential) const {
+    TransportMaker maker = *this;
+    if (!credential.client_certificate.empty()) {
+      maker.certificate = credential.client_certificate;
+      maker.key = credential.client_key;
+    }
+    auto made =
+        maker.Make(StaticCredential(credential.token.empty() ? SecretString() : BearerAuthorization(credential.token)));
+    if (made.ok()) return made;
+    return absl::UnauthenticatedError(absl::StrCat(
+        "exec plugin ", plugin.command, " printed a credential of no use: ", std::string(made.status().message())));
+  }
+};
 
 }  // namespace
 
@@ -66,19 +100,28 @@ absl::StatusOr<ClusterAccess> InClusterAccess(const Environment& environment) {
 absl::StatusOr<ClusterConnection> Connect(const ClusterAccess& access, const Environment& environment) {
   absl::StatusOr<std::string> ca = CaBundleOf(access);
   if (!ca.ok()) return ca.status();
-  absl::StatusOr<ClientCredentials> credentials = CredentialsOf(access);
+  const absl::StatusOr<std::optional<ExecPlugin>> plugin = ExecPluginOf(access);
+  if (!plugin.ok()) return plugin.status();
+  ClusterAccess without_plugin = access;
+  without_plugin.exec.reset();
+  absl::StatusOr<ClientCredentials> credentials = CredentialsOf(without_plugin);
   if (!credentials.ok()) return credentials.status();
-  absl::StatusOr<TlsContext> tls = BuildTlsContext(*ca, credentials->certificate, credentials->key);
-  if (!tls.ok()) return tls.status();
-  absl::StatusOr<std::unique_ptr<HttplibTransport>> transport =
-      HttplibTransport::Create({.server = access.server,
-                                .tls_server_name = access.tls_server_name,
-                                .tls = *std::move(tls),
-                                .insecure_skip_tls_verify = access.insecure_skip_tls_verify,
-                                .proxy_url = ProxyFor(access, environment)},
-                               std::move(credentials->authorization));
+  const TransportMaker maker{.ca = *std::move(ca),
+                             .certificate = std::move(credentials->certificate),
+                             .key = std::move(credentials->key),
+                             .options = {.server = access.server,
+                                         .tls_server_name = access.tls_server_name,
+                                         .insecure_skip_tls_verify = access.insecure_skip_tls_verify,
+                                         .proxy_url = ProxyFor(access, environment)}};
+  absl::StatusOr<std::unique_ptr<HttpTransport>> transport = maker.Make(std::move(credentials->authorization));
   if (!transport.ok()) return transport.status();
   ClusterConnection connection{.transport = *std::move(transport)};
+  if (*plugin) {
+    connection.transport = std::make_unique<ExecTransport>(
+        std::move(connection.transport), [plugin = **plugin] { return RunExecPlugin(plugin); },
+        [maker, plugin = **plugin](const ExecCredential& credential) { return maker.MakeFor(plugin, credential); },
+        SystemClock());
+  }
   connection.client = std::make_unique<Client>(*connection.transport);
   return connection;
 }

@@ -29,8 +29,9 @@ struct ClusterConnection {
   std::unique_ptr<Client> client;
 };
 
-// Dials nothing yet. INVALID_ARGUMENT: malformed certificate, key or URL; NOT_FOUND: a file it names is missing.
-// Token files are re-read when they change, exec plugins run again before their credential ends or after a 401.
+// Dials nothing yet, nor runs an exec plugin: of one that fails the calls tell, each time until it works (see
+// ExecTransport). INVALID_ARGUMENT: malformed certificate, key or URL; NOT_FOUND: a file it names is missing.
+// Token files are re-read when they change.
 absl::StatusOr<ClusterConnection> Connect(const ClusterAccess& access, const Environment& environment);
 
 // The proxy to reach `access` by: its own, else HTTPS_PROXY unless NO_PROXY excepts the host, else "".

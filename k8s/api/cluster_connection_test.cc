@@ -292,6 +292,17 @@ TEST_F(ConnectTest, AnExecPluginThatFailsIsNamedAndNotQuoted) {
   }
 }
 
+TEST_F(ConnectTest, NorACertificateOfItsThatIsNone) {
+  const std::string plugin = testing::TempDir() + "/garbled-plugin";
+  WriteFile(plugin,
+            "#!/bin/sh\necho '{\"kind\": \"ExecCredential\", \"status\": {\"clientCertificateData\": \"canary\"}}'\n");
+  chmod(plugin.c_str(), 0755);
+  const absl::Status status = Ask({.server = "https://127.0.0.1:1", .exec = ExecPlugin{.command = plugin}});
+  EXPECT_TRUE(absl::IsUnauthenticated(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("garbled-plugin"));
+  EXPECT_THAT(std::string(status.message()), Not(HasSubstr("canary")));
+}
+
 // --- what it answers
 TEST_F(ConnectTest, AnExecPluginThatSaysNothingMoreAndLivesOnIsEnded) {
   const std::string plugin = testing::TempDir() + "/lives-on";

@@ -250,6 +250,19 @@ absl::StatusOr<std::string> CaBundleOf(const ClusterAccess& access) {
   return std::string(content->Reveal());
 }
 
+absl::StatusOr<std::optional<ExecPlugin>> ExecPluginOf(const ClusterAccess& access) {
+  if (!access.exec || !access.token_file.empty() || !access.token.empty() || !access.username.empty()) {
+    return std::nullopt;
+  }
+  ExecPlugin plugin = *access.exec;
+  if (plugin.provide_cluster_info) {
+    absl::StatusOr<std::string> info = ClusterInfo(access);
+    if (!info.ok()) return info.status();
+    plugin.cluster_info = *std::move(info);
+  }
+  return plugin;
+}
+
 absl::StatusOr<ClientCredentials> CredentialsOf(const ClusterAccess& access) {
   ClientCredentials credentials{.certificate = access.client_certificate_data, .key = access.client_key_data};
   if (credentials.certificate.empty() && !access.client_certificate_file.empty()) {
@@ -269,19 +282,15 @@ absl::StatusOr<ClientCredentials> CredentialsOf(const ClusterAccess& access) {
   } else if (!access.username.empty()) {
     credentials.authorization = StaticCredential(BasicAuthorization(access.username, access.password));
   } else if (access.exec) {
-    ExecPlugin plugin = *access.exec;
-    if (plugin.provide_cluster_info) {
-      absl::StatusOr<std::string> info = ClusterInfo(access);
-      if (!info.ok()) return info.status();
-      plugin.cluster_info = *std::move(info);
-    }
-    absl::StatusOr<ExecCredential> first = RunExecPlugin(plugin);
+    absl::StatusOr<std::optional<ExecPlugin>> plugin = ExecPluginOf(access);
+    if (!plugin.ok()) return plugin.status();
+    absl::StatusOr<ExecCredential> first = RunExecPlugin(**plugin);
     if (!first.ok()) return first.status();
     if (!first->client_certificate.empty()) {
       credentials.certificate = first->client_certificate;
       credentials.key = first->client_key;
     }
-    credentials.authorization = ExecPluginCredential(std::move(plugin), *std::move(first), SystemClock());
+    credentials.authorization = ExecPluginCredential(**std::move(plugin), *std::move(first), SystemClock());
   } else {
     credentials.authorization = StaticCredential(SecretString());
   }

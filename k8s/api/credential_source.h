@@ -59,6 +59,10 @@ std::unique_ptr<CredentialSource> ExecPluginCredential(ExecPlugin plugin, ExecCr
 // ca_file, or "" when the system's roots are meant.
 absl::StatusOr<std::string> CaBundleOf(const ClusterAccess& access);
 
+// The exec plugin that `access` logs in with, ready to be run; none if it names something more explicit. Errors: those
+// of ReadFile.
+absl::StatusOr<std::optional<ExecPlugin>> ExecPluginOf(const ClusterAccess& access);
+
 // How a client shows who it is.
 struct ClientCredentials {
   std::unique_ptr<CredentialSource> authorization;

@@ -22,7 +22,7 @@ struct ExecPlugin {
   std::vector<std::pair<std::string, std::string>> env;
   std::string install_hint;
   bool provide_cluster_info = false;  // whether KUBERNETES_EXEC_INFO is to have spec.cluster
-  std::string cluster_info;           // that, as JSON; set by CredentialsOf, which may read files
+  std::string cluster_info;           // that, as JSON; set by ExecPluginOf, which may read files
 };
 
 // What it takes to reach and authenticate to one API server: a context of a kubeconfig, resolved. Empty means unset;

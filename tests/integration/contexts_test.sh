@@ -10,6 +10,11 @@ k2 apply -f k8s/manifests/samples/account.yaml >/dev/null
 kubectl config view --flatten >"$work/broker.kubeconfig"
 kubectl --kubeconfig "$work/broker.kubeconfig" config set-context cluster_3 --cluster=cluster2 --user=admin@cluster2 >/dev/null
 kubectl --kubeconfig "$work/broker.kubeconfig" config use-context cluster2 >/dev/null
+# One whose plugin has nothing to print before somebody logs in, and then prints a client certificate.
+printf '#!/bin/sh\ncat "%s" 2>/dev/null || exit 7\n' "$work/login" >"$work/plugin"
+chmod +x "$work/plugin"
+kubectl --kubeconfig "$work/broker.kubeconfig" config set-credentials late --exec-command="$work/plugin" --exec-api-version=client.authentication.k8s.io/v1 >/dev/null
+kubectl --kubeconfig "$work/broker.kubeconfig" config set-context late --cluster=cluster2 --user=late >/dev/null
 start_broker --target-context=cluster1
 import lister
 eventually "an import of another context is ready" 20 has_reason lister TokenIssued
@@ -27,3 +32,21 @@ YAML
 eventually "the target is no source of its own" 10 has_reason itself UnknownSourceCluster
 k2 delete serviceaccount pod-lister >/dev/null
 eventually "an account that goes is noticed there too" 10 has_reason lister RemoteServiceAccountNotFound
+
+# --- the plugin that failed when the broker started
+k2 create serviceaccount pod-lister >/dev/null
+k1 apply -f - >/dev/null <<'YAML'
+{apiVersion: multicluster.admiralty.io/v1alpha1, kind: ServiceAccountImport, metadata: {name: late, namespace: default},
+ spec: {clusterName: late, namespace: default, name: pod-lister}}
+YAML
+eventually "an import of a context that cannot log in says so" 10 has_reason late SourceCredentialInvalid
+check "and why" says "plugin exited with status 7" k1 get sai late -o jsonpath='{.status.conditions[?(@.type=="Ready")].message}'
+check "the log does, too" says "plugin exited with status 7" grep '"cluster":"late"' "$work/broker-0.log"
+eventually "another context serves on" 20 has_reason lister TokenIssued
+kubectl config view --raw --flatten -o json | jq '.users[] | select(.name == "admin@cluster2") | .user |
+  {kind: "ExecCredential", apiVersion: "client.authentication.k8s.io/v1", status: {
+    clientCertificateData: .["client-certificate-data"] | @base64d, clientKeyData: .["client-key-data"] | @base64d}}' >"$work/login.new"
+mv "$work/login.new" "$work/login"
+eventually "when somebody has logged in, the import is ready" 90 has_reason late TokenIssued
+check "the log tells of it" says "a source can be used again" grep '"cluster":"late"' "$work/broker-0.log"
+check "without the key" lacks "PRIVATE KEY" cat "$work/broker-0.log"
