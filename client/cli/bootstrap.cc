@@ -28,7 +28,8 @@ constexpr absl::Duration kBrokerTimeout = absl::Seconds(30);
 struct Flags {
   ClusterPairFlags clusters;
   std::vector<std::string> only, audiences;
-  std::string print, source_server, source_ca;
+  std::string print;
+  AddressFlags address;
   bool all = false, audiences_said = false, dry_run = false;
 };
 
@@ -52,37 +53,18 @@ k8s::Json BuildShippedPolicy() {
       {"spec", k8s::JsonObject{{"rules", k8s::JsonArray{k8s::JsonObject{{"sameNamespace", true}}}}}}};
 }
 
-// How pods of the target reach the source, which may differ from how its admin does. What a Secret cannot tell them has
-// to be said otherwise: they verify the certificate, by the name in the URL.
+// How pods of the target reach the source, which may differ from how its admin does.
 absl::StatusOr<k8s::RemoteCluster> SourceForPods(const Flags& flags, const Cluster& source) {
-  k8s::ClusterAccess access = source.access;
-  k8s::RemoteCluster remote{.server = flags.source_server.empty() ? access.server : flags.source_server,
-                            .namespace_name = k8s::kBrokerNamespace};
-  if (flags.source_server.empty() && !access.tls_server_name.empty()) {
+  absl::StatusOr<k8s::RemoteCluster> remote = AddressForOthers(source.access, flags.address);
+  if (!remote.ok()) return remote;
+  if (flags.address.server.empty() && IsLoopback(remote->server)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the source's certificate is for ", access.tls_server_name,
-                     ", by tls-server-name of the kubeconfig, which pods do not read; say a URL with a name that the "
-                     "certificate has: --source-server=https://..."));
-  }
-  if (flags.source_server.empty() && IsLoopback(remote.server)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the source's server is ", remote.server,
+        absl::StrCat("the source's server is ", remote->server,
                      ", which means another machine to pods; say what they should use: --source-server=https://..."));
   }
-  if (!absl::StartsWith(remote.server, "https://"))
+  if (!absl::StartsWith(remote->server, "https://"))
     return absl::InvalidArgumentError("the source's server must be an https URL");
-  if (!flags.source_ca.empty()) {
-    access.ca_data.clear();
-    access.ca_file = flags.source_ca;
-  }
-  absl::StatusOr<std::string> ca_bundle = k8s::CaBundleOf(access);
-  if (!ca_bundle.ok()) return ca_bundle.status();
-  if (ca_bundle->empty() && access.insecure_skip_tls_verify) {
-    return absl::InvalidArgumentError(
-        "the source's kubeconfig names no CA (insecure-skip-tls-verify), and pods always verify the certificate; say "
-        "which CA signed it: --source-ca=FILE");
-  }
-  remote.ca_bundle = *std::move(ca_bundle);
+  remote->namespace_name = k8s::kBrokerNamespace;
   return remote;
 }
 
@@ -360,8 +342,7 @@ void AddBootstrap(CLI::App& app, int& status) {
           ->expected(0, -1);
   command->add_option("--print", flags->print, "print one half as a manifest, without a token, and change nothing")
       ->check(CLI::IsMember({"source", "target"}));
-  command->add_option("--source-server", flags->source_server, "the source's URL as pods of the target reach it");
-  command->add_option("--source-ca", flags->source_ca, "PEM file of the CA that signed the certificate there");
+  AddFlags(*command, flags->address);
   command->add_flag("--dry-run", flags->dry_run,
                     "have the API servers try it, and say what would be created, changed or deleted");
   command->footer("Example: kubemcsa bootstrap cluster1 cluster2 --only=default/pod-lister");

@@ -83,6 +83,34 @@ absl::StatusOr<Cluster> OpenCluster(const ClusterFlags& flags, const std::string
   return cluster;
 }
 
+void AddFlags(CLI::App& command, AddressFlags& flags) {
+  command.add_option("--source-server", flags.server, "the source's URL as pods of the target reach it");
+  command.add_option("--source-ca", flags.ca_file, "PEM file of the CA that signed the certificate there");
+}
+
+absl::StatusOr<k8s::RemoteCluster> AddressForOthers(const k8s::ClusterAccess& access, const AddressFlags& flags) {
+  if (flags.server.empty() && !access.tls_server_name.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the source's certificate is for ", access.tls_server_name,
+                     ", by tls-server-name of the kubeconfig, which pods do not read; say a URL with a name that the "
+                     "certificate has: --source-server=https://..."));
+  }
+  k8s::ClusterAccess with_ca = access;
+  if (!flags.ca_file.empty()) {
+    with_ca.ca_data.clear();
+    with_ca.ca_file = flags.ca_file;
+  }
+  absl::StatusOr<std::string> ca_bundle = k8s::CaBundleOf(with_ca);
+  if (!ca_bundle.ok()) return ca_bundle.status();
+  if (ca_bundle->empty() && access.insecure_skip_tls_verify) {
+    return absl::InvalidArgumentError(
+        "the source's kubeconfig names no CA (insecure-skip-tls-verify), and pods always verify the certificate; say "
+        "which CA signed it: --source-ca=FILE");
+  }
+  return k8s::RemoteCluster{.server = flags.server.empty() ? access.server : flags.server,
+                            .ca_bundle = *std::move(ca_bundle)};
+}
+
 bool IsLoopback(const std::string& server) {
   for (const char* host : {"//127.", "//localhost", "//[::1]", "//0.0.0.0", "//[::]"}) {
     if (absl::StrContains(server, host)) return true;

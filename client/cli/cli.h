@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "k8s/api/cluster_connection.h"
+#include "k8s/core/build_secret.h"
 #include "k8s/core/json.h"
 
 // What the commands of kubemcsa share: clusters, output and exit statuses. Single-threaded.
@@ -54,6 +55,15 @@ absl::StatusOr<Cluster> OpenCluster(const ClusterFlags& flags, const std::string
 
 // Connects, without a role, name or version: for commands about one cluster.
 absl::StatusOr<Cluster> OpenOneCluster(const ClusterFlags& flags);
+
+// How others than its admin reach the source: --source-server and --source-ca, else what the admin's kubeconfig says.
+struct AddressFlags {
+  std::string server, ca_file;
+};
+void AddFlags(CLI::App& command, AddressFlags& flags);
+// `namespace_name` stays empty. INVALID_ARGUMENT: what the kubeconfig says has no place in a Secret, whose readers
+// verify the certificate by the name in the URL.
+absl::StatusOr<k8s::RemoteCluster> AddressForOthers(const k8s::ClusterAccess& access, const AddressFlags& flags);
 
 // Whether the URL means another machine to everybody else. The unspecified address, which k3d writes, does too.
 bool IsLoopback(const std::string& server);

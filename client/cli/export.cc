@@ -20,7 +20,7 @@ struct Flags {
   std::string as;
   std::string duration = "1h";
   std::string output = "secret";
-  std::string server;
+  AddressFlags address;
 };
 
 int Run(const Flags& flags) {
@@ -37,14 +37,12 @@ int Run(const Flags& flags) {
   if (!cluster.ok()) return Fail(cluster.status());
   const k8s::ObjectKey account{flags.namespace_name.empty() ? cluster->access.namespace_name : flags.namespace_name,
                                flags.account};
+  absl::StatusOr<k8s::RemoteCluster> remote = AddressForOthers(cluster->access, flags.address);
+  if (!remote.ok()) return Fail(remote.status());
+  remote->namespace_name = account.namespace_name;
   absl::StatusOr<k8s::BoundToken> token = k8s::RequestToken(cluster->client(), account, {}, lifetime);
   if (!token.ok()) return Fail(token.status());
-  absl::StatusOr<std::string> ca_bundle = k8s::CaBundleOf(cluster->access);
-  if (!ca_bundle.ok()) return Fail(ca_bundle.status());
-  const k8s::RemoteCluster remote{.server = flags.server.empty() ? cluster->access.server : flags.server,
-                                  .ca_bundle = *ca_bundle,
-                                  .namespace_name = account.namespace_name};
-  auto data = k8s::BuildSecretData(name, remote, token->token);
+  auto data = k8s::BuildSecretData(name, *remote, token->token);
   // Nobody renews it, so the file form would lead nowhere once copied: both kubeconfigs are inline.
   data[k8s::kConfigKey] = data.at(k8s::kConfigInlineKey);
   if (flags.output == "kubeconfig") {
@@ -54,8 +52,8 @@ int Run(const Flags& flags) {
     secret.get_object()["metadata"] = k8s::JsonObject{{"name", name}};
     std::cout << boost::json::serialize(secret) << "\n";
   }
-  if (IsLoopback(remote.server)) {
-    Note(absl::StrCat("its server is ", remote.server,
+  if (IsLoopback(remote->server)) {
+    Note(absl::StrCat("its server is ", remote->server,
                       ", which means another machine to pods; say what they should use: --source-server=https://..."));
   }
   Note(absl::StrCat("this credential ends at ", k8s::ToRfc3339(token->expires_at),
@@ -74,7 +72,7 @@ void AddExport(CLI::App& app, int& status) {
   AddFlags(*command, flags->cluster, "account's cluster");
   command->add_option("--as", flags->as, "name of the Secret and in the kubeconfigs; default NAME");
   command->add_option("--duration", flags->duration, "how long it should live, at least 10m")->capture_default_str();
-  command->add_option("--source-server", flags->server, "the cluster's URL as users of the Secret reach it");
+  AddFlags(*command, flags->address);
   command->add_option("-o,--output", flags->output, "secret or kubeconfig")
       ->check(CLI::IsMember({"secret", "kubeconfig"}))
       ->capture_default_str();

@@ -11,9 +11,8 @@ kubectl config view --flatten >"$work/broker.kubeconfig"
 kubectl --kubeconfig "$work/broker.kubeconfig" config set-context cluster_3 --cluster=cluster2 --user=admin@cluster2 >/dev/null
 kubectl --kubeconfig "$work/broker.kubeconfig" config use-context cluster2 >/dev/null
 # One whose plugin has nothing to print before somebody logs in, and then prints a client certificate.
-printf '#!/bin/sh\ncat "%s" 2>/dev/null || exit 7\n' "$work/login" >"$work/plugin"
-chmod +x "$work/plugin"
-kubectl --kubeconfig "$work/broker.kubeconfig" config set-credentials late --exec-command="$work/plugin" --exec-api-version=client.authentication.k8s.io/v1 >/dev/null
+printf 'cat "%s" 2>/dev/null || exit 7\n' "$work/login" >"$work/plugin"
+kubectl --kubeconfig "$work/broker.kubeconfig" config set-credentials late --exec-command=sh --exec-arg="$work/plugin" --exec-api-version=client.authentication.k8s.io/v1 >/dev/null
 kubectl --kubeconfig "$work/broker.kubeconfig" config set-context late --cluster=cluster2 --user=late >/dev/null
 start_broker --target-context=cluster1
 import lister
@@ -40,8 +39,8 @@ k1 apply -f - >/dev/null <<'YAML'
  spec: {clusterName: late, namespace: default, name: pod-lister}}
 YAML
 eventually "an import of a context that cannot log in says so" 10 has_reason late SourceCredentialInvalid
-check "and why" says "plugin exited with status 7" k1 get sai late -o jsonpath='{.status.conditions[?(@.type=="Ready")].message}'
-check "the log does, too" says "plugin exited with status 7" grep '"cluster":"late"' "$work/broker-0.log"
+check "and why" says "sh exited with status 7" k1 get sai late -o jsonpath='{.status.conditions[?(@.type=="Ready")].message}'
+check "the log does, too" says "sh exited with status 7" grep '"cluster":"late"' "$work/broker-0.log"
 eventually "another context serves on" 20 has_reason lister TokenIssued
 kubectl config view --raw --flatten -o json | jq '.users[] | select(.name == "admin@cluster2") | .user |
   {kind: "ExecCredential", apiVersion: "client.authentication.k8s.io/v1", status: {

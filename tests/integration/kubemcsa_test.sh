@@ -133,6 +133,9 @@ kubemcsa export pod-lister --context=cluster2 -o kubeconfig >"$work/lister" 2>/d
 check "-o kubeconfig is one that works" kubectl --kubeconfig "$work/lister" get pods
 check "a loopback address is told, and how to replace it" grep -q "127.0.0.1.*--source-server=https://" "$work/export.err"
 check "which does" lacks "--source-server" kubemcsa export pod-lister --context=cluster2 --source-server=https://cluster2.example
+check "a CA that is not verified cannot be handed on" fails_with 2 "--source-ca=FILE" kubemcsa export pod-lister --kubeconfig="$work/insecure"
+check "one that is named can" eval 'kubemcsa export pod-lister --kubeconfig="$work/insecure" --source-ca="$work/ca.crt" |
+  jq -r ".data[\"ca.crt\"]" | base64 -d | diff "$work/ca.crt" -'
 check "a missing account is named" fails_with 1 "nobody" kubemcsa export nobody --context=cluster2
 
 # --- ways to log in and to get there
