@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "k8s/api/log.h"
@@ -12,6 +13,10 @@ namespace {
 constexpr size_t kMaxWaiting = 1000;
 constexpr size_t kMaxNoteBytes = 1024;
 constexpr size_t kMaxNameBytes = 200;  // of the regarded object's, so that the suffix fits into 253
+// Of normal events. Of 10,000 imports that are made at once, and then renewed every half hour, each event would be one
+// write in four; the status says the same.
+constexpr double kNormalBurst = 100;
+constexpr double kNormalPerSecond = 5;
 constexpr absl::Duration kRepeatAfter = absl::Minutes(10);
 
 }  // namespace
@@ -21,6 +26,8 @@ EventRecorder::EventRecorder(const Client& client, const Clock& clock, std::stri
       clock_(clock),
       controller_(std::move(controller)),
       instance_(std::move(instance)),
+      allowance_(kNormalBurst),
+      allowance_at_(clock.Monotonic()),
       thread_([this] { Loop(); }) {}
 
 EventRecorder::~EventRecorder() {
@@ -38,7 +45,7 @@ void EventRecorder::Record(const ObjectReference& regarding, const EventText& te
   std::erase_if(last_written_, [&](const auto& entry) { return now - entry.second > kRepeatAfter; });
   const std::string same = absl::StrCat(regarding.uid, "/", text.reason, "/", text.note);
   if (last_written_.contains(same)) return;
-  if (waiting_.size() >= kMaxWaiting) {
+  if (waiting_.size() >= kMaxWaiting || !(text.warning || MayTellNormalLocked(now))) {
     ++dropped_;
     return;
   }
@@ -64,6 +71,14 @@ void EventRecorder::Record(const ObjectReference& regarding, const EventText& te
                                {"uid", regarding.uid}}},
   });
   wake_.notify_all();
+}
+
+bool EventRecorder::MayTellNormalLocked(absl::Duration now) {
+  allowance_ = std::min(kNormalBurst, allowance_ + absl::ToDoubleSeconds(now - allowance_at_) * kNormalPerSecond);
+  allowance_at_ = now;
+  if (allowance_ < 1) return false;
+  --allowance_;
+  return true;
 }
 
 int64_t EventRecorder::dropped() const {

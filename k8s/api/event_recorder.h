@@ -31,7 +31,8 @@ struct EventText {
 };
 
 // Writes events.k8s.io/v1 Events in a thread of its own, so that telling never delays doing. The same text on the same
-// object within 10 minutes is written once. At most 1,000 wait; more are dropped and counted. Thread-safe.
+// object within 10 minutes is written once. At most 1,000 wait, and of those that are no warnings a hundred are taken
+// at once and then 5 a second; more are dropped and counted. Thread-safe.
 class EventRecorder {
  public:
   EventRecorder(const Client& client, const Clock& clock, std::string controller, std::string instance);
@@ -42,6 +43,7 @@ class EventRecorder {
 
  private:
   void Loop();
+  bool MayTellNormalLocked(absl::Duration now);
 
   const Client& client_;
   const Clock& clock_;
@@ -52,6 +54,8 @@ class EventRecorder {
   std::deque<Json> waiting_;                            // guarded by mu_
   std::map<std::string, absl::Duration> last_written_;  // guarded by mu_: uid, reason and note to when
   int64_t dropped_ = 0;                                 // guarded by mu_
+  double allowance_;                                    // guarded by mu_: of normal events
+  absl::Duration allowance_at_;                         // guarded by mu_: when it was counted
   int64_t sequence_ = 0;                                // guarded by mu_
   bool stopping_ = false;                               // guarded by mu_
   std::thread thread_;

@@ -50,28 +50,44 @@ TEST_F(EventRecorderTest, DropsAndCountsWhatDoesNotFit) {
   transport_.Hang(kPost);
   recorder_->Record(kImport, kText);
   ASSERT_TRUE(transport_.WaitForRequests(kPost, 1));  // so that one is in flight, and the queue empty
-  for (int i = 0; i < 1002; ++i) recorder_->Record(kImport, {.reason = "Refused", .note = std::to_string(i)});
+  for (int i = 0; i < 1002; ++i)
+    recorder_->Record(kImport, {.warning = true, .reason = "Refused", .note = std::to_string(i)});
   EXPECT_EQ(recorder_->dropped(), 2);
   transport_.Release();
+}
+
+TEST_F(EventRecorderTest, OfManyNormalEventsAtOnceAHundredAreWritten) {
+  const auto record = [&](int first) {
+    for (int i = first; i < first + 150; ++i)
+      recorder_->Record(kImport, {.reason = "Issued", .note = std::to_string(i)});
+  };
+  record(0);
+  EXPECT_EQ(recorder_->dropped(), 50);
+  clock_.Advance(absl::Seconds(2));
+  record(150);
+  EXPECT_EQ(recorder_->dropped(), 50 + 140);
+  recorder_->Record(kImport, kText);  // a warning
+  EXPECT_EQ(recorder_->dropped(), 50 + 140);
 }
 
 TEST_F(EventRecorderTest, ADroppedTextCountsAsNotWritten) {
   transport_.Hang(kPost);
   recorder_->Record(kImport, kText);
   ASSERT_TRUE(transport_.WaitForRequests(kPost, 1));
-  for (int i = 0; i < 1000; ++i) recorder_->Record(kImport, {.reason = "Refused", .note = std::to_string(i)});
-  recorder_->Record(kImport, {.reason = "Refused", .note = "late"});
+  for (int i = 0; i < 1000; ++i)
+    recorder_->Record(kImport, {.warning = true, .reason = "Refused", .note = std::to_string(i)});
+  recorder_->Record(kImport, {.warning = true, .reason = "Refused", .note = "late"});
   ASSERT_EQ(recorder_->dropped(), 1);
   transport_.Release();
   ASSERT_TRUE(transport_.WaitForRequests(kPost, 1001));
-  recorder_->Record(kImport, {.reason = "Refused", .note = "late"});
+  recorder_->Record(kImport, {.warning = true, .reason = "Refused", .note = "late"});
   EXPECT_TRUE(transport_.WaitForRequests(kPost, 1002, absl::Seconds(5)));
 }
 
 TEST_F(EventRecorderTest, CutsALongNoteBetweenCharacters) {
   std::string note(1023, 'x');
   note += "\u00e9";  // two bytes, of which one would fit
-  recorder_->Record(kImport, {.reason = "Refused", .note = note});
+  recorder_->Record(kImport, {.warning = true, .reason = "Refused", .note = note});
   ASSERT_TRUE(transport_.WaitForRequests(kPost, 1));
   EXPECT_EQ(StringAt(LastEvent(), {"note"}), std::string(1023, 'x'));
 }
