@@ -345,7 +345,10 @@ absl::Status Reconciler::ApplySecret(const Observed& observed, const Plan& plan)
                                 {"tokenId", observed.token ? observed.token->token_id : ""}});
   } else {
     const k8s::ImportRef ref{.namespace_name = meta.namespace_name, .name = meta.name, .uid = meta.uid};
-    written = deps_.target.Apply(k8s::kSecrets, k8s::BuildSecret(ref, plan.secret_data, uid), k8s::kFieldManager);
+    const k8s::Json secret = k8s::BuildSecret(ref, plan.secret_data, uid);
+    // A new one is created: an apply would take over what somebody else made meanwhile, and costs the API server more.
+    written = uid.empty() ? deps_.target.Create(k8s::kSecrets, meta.namespace_name, secret)
+                          : deps_.target.Apply(k8s::kSecrets, secret, k8s::kFieldManager);
   }
   if (!written.ok()) return written.status();
   const std::string version = k8s::StringAt(*written, {"metadata", "resourceVersion"});

@@ -84,7 +84,8 @@ TEST_F(ReconcilerTest, ATokenForAnotherAudienceIsKeptUntilItsRenewal) {
 // With one token alone, which is not taken before a write has a chance again.
 TEST_F(ReconcilerTest, ARefusedWriteIsToldAndTriedAgainWithoutATokenFirst) {
   SetImport();
-  target_.FailNext("PATCH /api/v1/namespaces/team-a/secrets/", 2, 403);
+  target_.FailNext("POST /api/v1/namespaces/team-a/secrets", 1, 403);
+  target_.FailNext("PATCH /api/v1/namespaces/team-a/secrets/", 1, 403);
   EXPECT_EQ(reconciler_.Reconcile(kKey).how, How::kBackOff);
   EXPECT_EQ(Ready().reason, "SecretWriteRefused");
   EXPECT_THAT(Ready().message, HasSubstr("as the test wants it"));
@@ -98,7 +99,7 @@ TEST_F(ReconcilerTest, ARefusedWriteIsToldAndTriedAgainWithoutATokenFirst) {
 TEST_F(ReconcilerTest, ARefusalThatQuotesTheTokenIsNotRepeated) {
   SetImport();
   std::string quoted;
-  target_.Respond("PATCH /api/v1/namespaces/team-a/secrets/", [&](const k8s::HttpRequest& request) {
+  target_.Respond("POST /api/v1/namespaces/team-a/secrets", [&](const k8s::HttpRequest& request) {
     quoted = k8s::StringAt(*k8s::ParseJson(request.body.Reveal()), {"data", k8s::kTokenKey});
     k8s::HttpResponse response{.status = 403};
     response.body = k8s::SecretString(boost::json::serialize(
@@ -109,6 +110,16 @@ TEST_F(ReconcilerTest, ARefusalThatQuotesTheTokenIsNotRepeated) {
   EXPECT_EQ(Ready().reason, "SecretWriteRefused");
   EXPECT_FALSE(quoted.empty());
   EXPECT_THAT(Ready().message, testing::Not(HasSubstr(quoted)));
+}
+
+TEST_F(ReconcilerTest, ASecretThatSomebodyMadeMeanwhileIsLeftAlone) {
+  const std::string path =
+      absl::StrCat("/api/v1/namespaces/team-a/secrets/", k8s::SecretName(kKey.name, SetImport().meta.uid));
+  while_minting_ = [&] { target_.Put(path, JsonObject{{"data", JsonObject{{"theirs", "eA=="}}}}); };
+  EXPECT_EQ(reconciler_.Reconcile(kKey).how, How::kBackOff);
+  reconciler_.Reconcile(kKey);
+  EXPECT_EQ(Ready().reason, "SecretConflict");
+  EXPECT_FALSE(k8s::ParseSecretData(*target_.Find(path)).contains(k8s::kTokenKey));
 }
 
 TEST_F(ReconcilerTest, AnImmutableSecretIsReplaced) {

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -38,6 +39,7 @@ class ReconcilerUnderTest : public ::testing::Test {
     if (!absl::EndsWith(request.path, "/token")) {
       return {.status = absl::EndsWith(request.path, "/selfsubjectreviews") ? 401 : 403};
     }
+    if (while_minting_) while_minting_();
     const k8s::Json asked = *k8s::ParseJson(request.body);
     const absl::Time now = clock_.Now();
     const k8s::JsonObject claims{
@@ -56,6 +58,7 @@ class ReconcilerUnderTest : public ::testing::Test {
   }
 
   std::atomic<int> tokens_ = 0;  // issued
+  std::function<void()> while_minting_;
   k8s::FakeClock clock_;
   const std::unique_ptr<k8s::HttpServer> source_ =
       k8s::HttpServer::Start({.address = "127.0.0.1:0"}, [this](const k8s::ServerRequest& request) {
