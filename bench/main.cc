@@ -1,5 +1,7 @@
 // Measures what we promise. Run by tools/bench.
 
+#include <signal.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <functional>
@@ -10,6 +12,7 @@
 
 #include "bench/broker_bench.h"
 #include "bench/broker_under_test.h"
+#include "bench/import_bench.h"
 #include "bench/measure.h"
 #include "bench/sidecar_bench.h"
 #include "bench/webhook_bench.h"
@@ -33,12 +36,15 @@ const Benchmark kBenchmarks[] = {
     {{"fanout-1000-p99", "fanout-1000-ratio"}, bench::FanOut},
     {{"stream-bytes", "stream-bytes-after"}, bench::StreamMemory},
     {{"stream-bytes-15000"}, bench::ManyStreams},
+    {{"import-ready"}, bench::ImportReady},
+    {{"imports-10000-ready", "imports-10000-rss"}, bench::ManyImports},
     {{"admission-p99", "admission-cpu", "admission-cpu-peer"}, [] { return bench::Admission(peer); }},
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  signal(SIGPIPE, SIG_IGN);    // as our programs do
   k8s::SkipLockOrderChecks();  // in what we serve and in its floors alike
   CLI::App app{
       "Measures, each number with its floor in the same run. Without names, all.\n\n"

@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <string_view>
 
 #include "k8s/core/json.h"
 
@@ -35,6 +36,16 @@ pid_t Spawn(const std::vector<std::string>& command, const std::string& log) {
     _exit(127);
   }
   return child;
+}
+
+// A line of /proc/PID/status.
+double StatusMiB(pid_t process, std::string_view line) {
+  std::ifstream status(absl::StrCat("/proc/", process, "/status"));
+  for (std::string word; status >> word;) {
+    double kib = 0;
+    if (word == line && status >> kib) return kib / 1024;
+  }
+  return 0;
 }
 
 std::string MakeFolder() {
@@ -94,12 +105,11 @@ double Milliseconds(const std::function<void()>& action) {
 }
 
 double ResidentMiB(pid_t process) {
-  std::ifstream status(absl::StrCat("/proc/", process, "/status"));
-  for (std::string word; status >> word;) {
-    double kib = 0;
-    if (word == "VmRSS:" && status >> kib) return kib / 1024;
-  }
-  return 0;
+  return StatusMiB(process, "VmRSS:");
+}
+
+double PeakResidentMiB(pid_t process) {
+  return StatusMiB(process, "VmHWM:");
 }
 
 Process::Process(const std::vector<std::string>& command, const std::string& log) : id_(Spawn(command, log)) {}

@@ -1,12 +1,14 @@
 #ifndef BENCH_MEASURE_H_
 #define BENCH_MEASURE_H_
 
+#include <absl/status/statusor.h>
 #include <absl/time/time.h>
 #include <sys/types.h>
 
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace bench {
@@ -40,6 +42,8 @@ double Milliseconds(const std::function<void()>& action);
 
 // What the kernel has in memory for a process, in MiB (VmRSS); 0 if it is gone.
 double ResidentMiB(pid_t process);
+// The most it ever had (VmHWM).
+double PeakResidentMiB(pid_t process);
 
 // A program, killed with the object. Its output goes to `log`.
 class Process {
@@ -71,6 +75,13 @@ class Folder {
 
 // Ends the benchmark with a sentence: a number that cannot be had must not look like one.
 [[noreturn]] void Fail(const std::string& reason);
+
+// What there must be to measure anything.
+template <typename T>
+T OrFail(absl::StatusOr<T> result) {
+  if (!result.ok()) Fail(std::string(result.status().message()));
+  return *std::move(result);
+}
 
 // Waits until `condition` holds, looking each 100 us; fails after `limit`.
 void Await(const std::string& what, absl::Duration limit, const std::function<bool()>& condition);
