@@ -38,6 +38,7 @@ for took in "$beside" "$settled"; do
   check "beside 600 imports of a source that drops packets one of another is as fast as ever" \
     python3 -c "assert $took <= 1.5 * $usual, ($took, $usual)"
 done
+eventually "and so does the source" 30 has_reason dropping SourceUnreachable multicluster-service-account
 kubemcsa status --context cluster1 -o json >"$work/status"
 check "status joins the pages of the list" test "$(jq 'map(select(.kind == "import" and .cluster == "dropping" and .reason == "SourceUnreachable")) | length' "$work/status")" = 600
 check "and tells which source it is" test "$(jq -r '.[] | select(.kind == "source" and (.ready | not)) | .cluster + " " + .reason' "$work/status")" = "dropping SourceUnreachable"
