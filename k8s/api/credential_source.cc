@@ -72,14 +72,21 @@ class TokenFile final : public CredentialSource {
 class Exec final : public CredentialSource {
  public:
   Exec(ExecPlugin plugin, ExecCredential first, const Clock& clock)
-      : plugin_(std::move(plugin)), credential_(std::move(first)), clock_(clock) {}
+      : plugin_(std::move(plugin)),
+        credential_(std::move(first)),
+        renew_at_(RenewAt(*credential_, clock.Now())),
+        clock_(clock) {}
 
   absl::StatusOr<SecretString> Authorization() override {
     std::lock_guard lock(mu_);
-    if (!credential_ || clock_.Now() + kExpiryMargin > credential_->expires_at) {
+    if (const absl::Time now = clock_.Now(); !credential_ || now >= renew_at_) {
       absl::StatusOr<ExecCredential> fresh = RunExecPlugin(plugin_);
-      if (!fresh.ok()) return fresh.status();
-      credential_ = *std::move(fresh);
+      if (fresh.ok()) {
+        credential_ = *std::move(fresh);
+        renew_at_ = RenewAt(*credential_, now);
+      } else if (!credential_ || now >= credential_->expires_at) {
+        return fresh.status();
+      }
     }
     return credential_->token.empty() ? SecretString() : BearerAuthorization(credential_->token);
   }
@@ -94,6 +101,7 @@ class Exec final : public CredentialSource {
   const ExecPlugin plugin_;
   std::mutex mu_;
   std::optional<ExecCredential> credential_;
+  absl::Time renew_at_;
   const Clock& clock_;
 };
 
@@ -171,6 +179,11 @@ SecretString BasicAuthorization(const std::string& username, const SecretString&
 
 std::unique_ptr<CredentialSource> TokenFileCredential(std::string path) {
   return std::make_unique<TokenFile>(std::move(path));
+}
+
+absl::Time RenewAt(const ExecCredential& credential, absl::Time now) {
+  return credential.expires_at -
+         std::min(kExpiryMargin, std::max(absl::ZeroDuration(), credential.expires_at - now) / 2);
 }
 
 absl::StatusOr<ExecCredential> ParseExecCredential(std::string_view output) {

@@ -45,6 +45,10 @@ struct ExecCredential {
   absl::Time expires_at = absl::InfiniteFuture();
 };
 
+// When to run the plugin again: a minute before the credential's end, or half of what it lives at `now` if that is
+// less.
+absl::Time RenewAt(const ExecCredential& credential, absl::Time now);
+
 // Parses a plugin's output, an ExecCredential of client.authentication.k8s.io.
 absl::StatusOr<ExecCredential> ParseExecCredential(std::string_view output);
 
@@ -52,7 +56,8 @@ absl::StatusOr<ExecCredential> ParseExecCredential(std::string_view output);
 // status and the kubeconfig's install hint; never its output.
 absl::StatusOr<ExecCredential> RunExecPlugin(const ExecPlugin& plugin, absl::Duration timeout = absl::Minutes(1));
 
-// Runs the plugin when needed: at first, before its credential ends, after a 401. `first` saves the first run.
+// Runs the plugin when needed: at first, before its credential ends, after a 401. While it
+// fails, the credential from before serves to its end. `first` saves the first run.
 std::unique_ptr<CredentialSource> ExecPluginCredential(ExecPlugin plugin, ExecCredential first, const Clock& clock);
 
 // The PEM certificates that a client of this server should trust, to hand on to others: ca_data, or the content of

@@ -6,7 +6,6 @@
 namespace k8s {
 namespace {
 
-constexpr absl::Duration kExpiryMargin = absl::Minutes(1);
 constexpr absl::Duration kMinBackoff = absl::Seconds(1);
 constexpr absl::Duration kMaxBackoff = absl::Minutes(1);
 constexpr int kUnauthorized = 401;
@@ -45,7 +44,7 @@ absl::StatusOr<HttpResponse> ExecTransport::CallIn(Session& session, const Call&
 absl::StatusOr<std::shared_ptr<ExecTransport::Session>> ExecTransport::Current(const Session* refused) {
   std::lock_guard lock(mu_);
   const bool is_refused = refused != nullptr && session_.get() == refused;
-  if (session_ != nullptr && !is_refused && clock_.Now() + kExpiryMargin < session_->expires_at) return session_;
+  if (session_ != nullptr && !is_refused && clock_.Now() < session_->renew_at) return session_;
   if (session_ != nullptr && session_->accepted && error_.ok()) {
     // The plugin's latest run was of use, so that this one is no second try.
     delay_ = absl::ZeroDuration();
@@ -72,6 +71,7 @@ absl::Status ExecTransport::RunLocked() {
   session_ = std::make_shared<Session>();
   session_->transport = *std::move(transport);
   session_->expires_at = credential->expires_at;
+  session_->renew_at = RenewAt(*credential, clock_.Now());
   return absl::OkStatus();
 }
 

@@ -46,7 +46,7 @@ class ExecTransport final : public HttpTransport {
   using Call = std::function<absl::StatusOr<HttpResponse>(HttpTransport&)>;
   struct Session {
     std::unique_ptr<HttpTransport> transport;
-    absl::Time expires_at;
+    absl::Time expires_at, renew_at;
     std::atomic<bool> accepted = false;  // the server has answered otherwise than with 401
   };
 

@@ -92,6 +92,15 @@ TEST_F(ExecTransportTest, ACredentialIsReplacedBeforeItEnds) {
   EXPECT_EQ(runs_, 2);
 }
 
+TEST_F(ExecTransportTest, ACredentialOfHalfAMinuteServesManyCalls) {
+  lifetime_ = absl::Seconds(30);
+  for (int i = 0; i < 14; ++i) {
+    EXPECT_EQ(Call(), 200);
+    clock_.Advance(absl::Seconds(1));
+  }
+  EXPECT_EQ(runs_, 1);
+}
+
 TEST_F(ExecTransportTest, WhileThePluginFailsTheCredentialServesToItsEnd) {
   EXPECT_EQ(Call(), 200);
   printed_ = "";
