@@ -20,6 +20,7 @@
 
 #include "k8s/api/certificate_authority.h"
 #include "k8s/api/credential_source.h"
+#include "k8s/fakes/fake_clock.h"
 
 // Connect() against a real server on loopback: what a kubeconfig says of it, and what a hostile one may answer.
 namespace k8s {
@@ -290,6 +291,18 @@ TEST_F(ConnectTest, AnExecPluginThatFailsIsNamedAndNotQuoted) {
     EXPECT_THAT(std::string(status.message()), HasSubstr("install it"));
     EXPECT_THAT(std::string(status.message()), Not(HasSubstr("canary")));
   }
+}
+
+TEST(ExecPluginCredentialTest, WhileThePluginFailsTheCredentialServesToItsEnd) {
+  FakeClock clock;
+  const auto credential = ExecPluginCredential(
+      {.command = "false"}, {.token = SecretString("abc"), .expires_at = clock.Now() + absl::Minutes(10)}, clock);
+  clock.Advance(absl::Seconds(570));
+  const absl::StatusOr<SecretString> authorization = credential->Authorization();
+  ASSERT_TRUE(authorization.ok()) << authorization.status();
+  EXPECT_EQ(authorization->Reveal(), "Bearer abc");
+  clock.Advance(absl::Seconds(30));
+  EXPECT_TRUE(absl::IsUnauthenticated(credential->Authorization().status()));
 }
 
 TEST_F(ConnectTest, NorACertificateOfItsThatIsNone) {
