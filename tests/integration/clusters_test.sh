@@ -26,6 +26,21 @@ check "down" tools/clusters down
 check "leaves no process" refused pgrep -f "$work/others/"
 check "and no file" refused test -e "$work/others"
 
+# --- a port that somebody else takes before its cluster does
+real=$(tools/clusters build)
+fake=$work/cache/mcsa/testcluster/${real##*/}
+mkdir -p "$fake"
+ln -s "$real"/* "$fake"
+rm "$fake/testcluster"
+cat >"$fake/testcluster" <<SCRIPT
+#!/bin/bash
+[[ -e $work/taken ]] || { touch "$work/taken"; echo "bind: address already in use" >&2; exit 1; }
+exec "$real/testcluster" "\$@"
+SCRIPT
+chmod +x "$fake/testcluster"
+check "up draws another" env XDG_CACHE_HOME="$work/cache" tools/clusters up --no-nodes only
+tools/clusters down
+
 # --- one of two ends by itself
 tools/clusters up --no-nodes one two >/dev/null 2>&1
 one=$(head -1 "$work/others/pids")
