@@ -55,13 +55,8 @@ k8s::Json BuildShippedPolicy() {
 
 // How pods of the target reach the source, which may differ from how its admin does.
 absl::StatusOr<k8s::RemoteCluster> SourceForPods(const Flags& flags, const Cluster& source) {
-  absl::StatusOr<k8s::RemoteCluster> remote = AddressForOthers(source.access, flags.address);
+  absl::StatusOr<k8s::RemoteCluster> remote = AddressForOthers(source.access, flags.address, /*for_pods=*/true);
   if (!remote.ok()) return remote;
-  if (flags.address.server.empty() && IsLoopback(remote->server)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the source's server is ", remote->server,
-                     ", which means another machine to pods; say what they should use: --source-server=https://..."));
-  }
   if (!absl::StartsWith(remote->server, "https://"))
     return absl::InvalidArgumentError("the source's server must be an https URL");
   remote->namespace_name = k8s::kBrokerNamespace;

@@ -88,12 +88,18 @@ void AddFlags(CLI::App& command, AddressFlags& flags) {
   command.add_option("--source-ca", flags.ca_file, "PEM file of the CA that signed the certificate there");
 }
 
-absl::StatusOr<k8s::RemoteCluster> AddressForOthers(const k8s::ClusterAccess& access, const AddressFlags& flags) {
+absl::StatusOr<k8s::RemoteCluster> AddressForOthers(const k8s::ClusterAccess& access, const AddressFlags& flags,
+                                                    bool for_pods) {
   if (flags.server.empty() && !access.tls_server_name.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("the source's certificate is for ", access.tls_server_name,
                      ", by tls-server-name of the kubeconfig, which pods do not read; say a URL with a name that the "
                      "certificate has: --source-server=https://..."));
+  }
+  if (for_pods && flags.server.empty() && IsLoopback(access.server)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the source's server is ", access.server,
+                     ", which means another machine to pods; say what they should use: --source-server=https://..."));
   }
   k8s::ClusterAccess with_ca = access;
   if (!flags.ca_file.empty()) {

@@ -62,8 +62,9 @@ struct AddressFlags {
 };
 void AddFlags(CLI::App& command, AddressFlags& flags);
 // `namespace_name` stays empty. INVALID_ARGUMENT: what the kubeconfig says has no place in a Secret, whose readers
-// verify the certificate by the name in the URL.
-absl::StatusOr<k8s::RemoteCluster> AddressForOthers(const k8s::ClusterAccess& access, const AddressFlags& flags);
+// verify the certificate by the name in the URL; with `for_pods`, a loopback address too.
+absl::StatusOr<k8s::RemoteCluster> AddressForOthers(const k8s::ClusterAccess& access, const AddressFlags& flags,
+                                                    bool for_pods = false);
 
 // Whether the URL means another machine to everybody else. The unspecified address, which k3d writes, does too.
 bool IsLoopback(const std::string& server);
