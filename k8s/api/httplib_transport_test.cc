@@ -5,12 +5,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "k8s/api/credential_source.h"
 
@@ -63,6 +67,25 @@ absl::StatusOr<HttpResponse> Stream(const CuttingServer& server, HttpRequest req
   request.method = "GET";
   request.path = "/watch";
   return transport->Stream(request, absl::Minutes(1), Never(), [](std::string_view) { return true; });
+}
+
+// A broker with a thousand streams.
+TEST(HttplibTransportTest, AProcessWithManyDescriptorsConnectsAsEver) {
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 2 * FD_SETSIZE);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  const CuttingServer server("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+  std::vector<int> open;
+  do {
+    open.push_back(dup(STDERR_FILENO));
+    ASSERT_GE(open.back(), 0);
+  } while (open.back() < FD_SETSIZE);
+  const auto transport = HttplibTransport::Create({.server = server.url()}, StaticCredential(SecretString()));
+  ASSERT_TRUE(transport.ok()) << transport.status();
+  const absl::StatusOr<HttpResponse> response = (*transport)->Send({.method = "GET", .path = "/version"});
+  for (const int descriptor : open) close(descriptor);
+  EXPECT_TRUE(response.ok()) << response.status();
 }
 
 TEST(HttplibTransportTest, AStreamThatIsCutAfterItsHeadIsAborted) {
