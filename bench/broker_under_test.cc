@@ -197,10 +197,11 @@ std::optional<double> MillisecondsSince(std::string_view token_id) {
   return static_cast<double>(NowNs() - minted) / 1e6;
 }
 
-BrokerUnderTest::BrokerUnderTest(Kind kind) {
+BrokerUnderTest::BrokerUnderTest(Kind kind, int pods) {
   if (mkfifo((folder_ / "mint").c_str(), 0600) != 0) Fail("cannot make a pipe");
   const char* const flag = kind == Kind::kBroker ? "--broker" : "--writer";
-  process_ = std::make_unique<Process>(std::vector<std::string>{"/proc/self/exe", flag, folder_ / ""}, folder_ / "log");
+  process_ = std::make_unique<Process>(
+      std::vector<std::string>{"/proc/self/exe", flag, folder_ / "", absl::StrCat("--pods=", pods)}, folder_ / "log");
   Await("the broker's start", absl::Seconds(30), [&] { return std::filesystem::exists(folder_ / "port"); });
   if (!sidecar::WriteFile(folder_ / "token", PodToken(0), 0600).ok()) Fail("cannot write a token");
   mint_.open(folder_ / "mint");
@@ -214,17 +215,17 @@ std::string BrokerUnderTest::ca() const {
   return std::string(k8s::ReadFile(ca_file())->Reveal());
 }
 
-void RunBroker(const std::string& folder) {
+void RunBroker(const std::string& folder, int pods) {
   std::string ca;
   const auto credentials = MakeCredentials(folder, ca);
   BelievingApiServer transport;
   const k8s::Client api_server(transport);
-  k8s::InformerStore<broker::InjectedPod> pods;
-  for (int i = 0; i <= kManyStreams; ++i) {
+  k8s::InformerStore<broker::InjectedPod> known;
+  for (int i = 0; i <= pods; ++i) {
     broker::InjectedPod pod{.uid = PodName(i), .injected = true};
     for (int import = 0; import < kImportsOfAPod; ++import) pod.imports.push_back(ImportName(import));
     pod.imports.push_back(OtherImport(i));
-    pods.Set({kNamespace, PodName(i)}, std::make_shared<const broker::InjectedPod>(pod));
+    known.Set({kNamespace, PodName(i)}, std::make_shared<const broker::InjectedPod>(pod));
   }
   broker::Metrics metrics;
   broker::ConfigStore* told = nullptr;
@@ -232,7 +233,7 @@ void RunBroker(const std::string& folder) {
       {.on_wanted = [&](const k8s::ObjectKey& key) { told->Set(key, Mint(key.name, 0, ca), true); },
        .on_unwanted = [](const k8s::ObjectKey&) {}});
   told = &store;
-  const broker::CallerAuthenticator authenticator(api_server, pods);
+  const broker::CallerAuthenticator authenticator(api_server, known);
   broker::ConfigService service(store, authenticator, k8s::SystemClock(), metrics,
                                 broker::StreamCapacity(std::nullopt));
   const auto server = broker::GrpcServer::Start("127.0.0.1:0", service, credentials);

@@ -22,7 +22,7 @@ inline constexpr char kServiceName[] = "service-account-import-controller.multic
 // The import that pod `number` alone has; ImportName(0) and so on are those of all.
 std::string OtherImport(int number);
 
-// What the kubelet would project into pod `number`, 0 to kManyStreams, but for the signature.
+// What the kubelet would project into pod `number`, but for the signature.
 std::string PodToken(int number);
 
 // How long ago a token was minted, by its id; nullopt if it says nothing of that.
@@ -32,7 +32,8 @@ std::optional<double> MillisecondsSince(std::string_view token_id);
 class BrokerUnderTest {
  public:
   enum class Kind { kBroker, kWriter };
-  explicit BrokerUnderTest(Kind kind);
+  // `pods`: how many it knows, besides number 0.
+  explicit BrokerUnderTest(Kind kind, int pods = kStreams);
 
   std::string address() const;
   std::string ca() const;
@@ -48,9 +49,9 @@ class BrokerUnderTest {
   std::ofstream mint_;
 };
 
-// The broker's gRPC server, with API server and tokens made up: it serves the pods, writes its port and CA into
+// The broker's gRPC server, with API server and tokens made up: it serves `pods`, writes its port and CA into
 // `folder`, and mints a token of an import for each line in the pipe folder/mint. Never returns.
-[[noreturn]] void RunBroker(const std::string& folder);
+[[noreturn]] void RunBroker(const std::string& folder, int pods);
 
 // The floor of a fan-out: the same library, flags and TLS, but it asks nobody who calls, and writes the same bytes to
 // all streams for each line in the pipe. Never returns.

@@ -63,7 +63,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--empty-server", empty_server, "used by itself: be the floor of getconfig on this socket")->group("");
   std::string broker, writer;
+  int pods = 0;
   app.add_option("--broker", broker, "used by itself: be the broker of the streams, in this folder")->group("");
+  app.add_option("--pods", pods, "used by itself: how many pods that broker knows")->group("");
   app.add_option("--writer", writer, "used by itself: be the floor of the fan-out, in this folder")->group("");
   std::string webhook, empty_webhook;
   app.add_option("--webhook", webhook, "used by itself: be the webhook, and write its port to this file")->group("");
@@ -74,7 +76,7 @@ int main(int argc, char** argv) {
   app.get_option("--peer")->needs("--peer-process");
   if (const std::optional<int> status = k8s::ParseCommandLine(app, argc, argv)) return *status;
   if (!empty_server.empty()) bench::RunEmptyServer(empty_server);
-  if (!broker.empty()) bench::RunBroker(broker);
+  if (!broker.empty()) bench::RunBroker(broker, pods);
   if (!writer.empty()) bench::RunWriter(writer);
   if (!webhook.empty()) bench::RunWebhook(webhook, /*empty=*/false);
   if (!empty_webhook.empty()) bench::RunWebhook(empty_webhook, /*empty=*/true);

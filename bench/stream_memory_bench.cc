@@ -117,7 +117,7 @@ std::vector<Result> StreamMemory() {
 
 std::vector<Result> ManyStreams() {
   const double floor = BytesOfAnEmptyStream();
-  const BrokerUnderTest broker(BrokerUnderTest::Kind::kBroker);
+  const BrokerUnderTest broker(BrokerUnderTest::Kind::kBroker, kManyStreams);
   absl::SleepFor(kSettle);
   const double before = ResidentMiB(broker.id());
   const Holder holder(broker.address(), broker.ca_file(), kManyStreams);
