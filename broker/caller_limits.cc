@@ -9,19 +9,16 @@ namespace broker {
 absl::Status CallerLimits::Admit(const std::string& uid, absl::Duration now) {
   std::lock_guard lock(mu_);
   if (accounts_.size() >= forget_at_) ForgetIdleLocked(now);
-  Account& account = accounts_.try_emplace(uid, Account{.calls_left = limits_.burst, .at = now}).first->second;
-  RefillLocked(account, now);
-  if (account.calls_left < 1) {
+  if (!AccountLocked(uid, now).calls.Take(now)) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the pod called more than ", limits_.burst, " times at once; call again with back-off"));
   }
-  account.calls_left -= 1;
   return absl::OkStatus();
 }
 
 absl::Status CallerLimits::Open(const std::string& uid, absl::Duration now) {
   std::lock_guard lock(mu_);
-  Account& account = accounts_.try_emplace(uid, Account{.calls_left = limits_.burst, .at = now}).first->second;
+  Account& account = AccountLocked(uid, now);
   if (account.streams >= limits_.streams) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the pod has ", limits_.streams, " streams open; close one, or call again with back-off"));
@@ -35,8 +32,7 @@ void CallerLimits::Close(const std::string& uid, absl::Duration now) {
   const auto found = accounts_.find(uid);
   if (found == accounts_.end()) return;
   --found->second.streams;
-  RefillLocked(found->second, now);
-  if (found->second.streams <= 0 && found->second.calls_left >= limits_.burst) accounts_.erase(found);
+  if (IsIdle(found->second, now)) accounts_.erase(found);
 }
 
 size_t CallerLimits::size() const {
@@ -44,19 +40,17 @@ size_t CallerLimits::size() const {
   return accounts_.size();
 }
 
-void CallerLimits::RefillLocked(Account& account, absl::Duration now) {
-  account.calls_left =
-      std::min(limits_.burst, account.calls_left + absl::ToDoubleSeconds(now - account.at) * limits_.calls_per_second);
-  account.at = now;
+CallerLimits::Account& CallerLimits::AccountLocked(const std::string& uid, absl::Duration now) {
+  return accounts_.try_emplace(uid, Account{.calls = {limits_.burst, limits_.calls_per_second, now}}).first->second;
+}
+
+bool CallerLimits::IsIdle(Account& account, absl::Duration now) {
+  return account.streams <= 0 && account.calls.IsFull(now);
 }
 
 // Nothing is lost by forgetting who could begin anew with a full account. Seldom, so that it costs each call little.
 void CallerLimits::ForgetIdleLocked(absl::Duration now) {
-  absl::erase_if(accounts_, [&](const auto& entry) {
-    Account account = entry.second;
-    RefillLocked(account, now);
-    return account.streams <= 0 && account.calls_left >= limits_.burst;
-  });
+  absl::erase_if(accounts_, [&](auto& entry) { return IsIdle(entry.second, now); });
   forget_at_ = std::max<size_t>(1024, 2 * accounts_.size());
 }
 

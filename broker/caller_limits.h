@@ -9,6 +9,8 @@
 #include <mutex>
 #include <string>
 
+#include "k8s/core/token_bucket.h"
+
 namespace broker {
 
 // How much one caller may ask for. Who asks for more gets RESOURCE_EXHAUSTED, and no other caller notices. Thread-safe.
@@ -34,12 +36,12 @@ class CallerLimits {
 
  private:
   struct Account {
-    double calls_left;
-    absl::Duration at = absl::ZeroDuration();
+    k8s::TokenBucket calls;
     int streams = 0;
   };
 
-  void RefillLocked(Account& account, absl::Duration now);
+  Account& AccountLocked(const std::string& uid, absl::Duration now);  // a new one if there is none
+  static bool IsIdle(Account& account, absl::Duration now);
   void ForgetIdleLocked(absl::Duration now);
 
   const Limits limits_;

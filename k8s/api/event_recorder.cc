@@ -2,7 +2,6 @@
 
 #include <absl/strings/str_cat.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "k8s/api/log.h"
@@ -26,8 +25,7 @@ EventRecorder::EventRecorder(const Client& client, const Clock& clock, std::stri
       clock_(clock),
       controller_(std::move(controller)),
       instance_(std::move(instance)),
-      allowance_(kNormalBurst),
-      allowance_at_(clock.Monotonic()),
+      normal_(kNormalBurst, kNormalPerSecond, clock.Monotonic()),
       thread_([this] { Loop(); }) {}
 
 EventRecorder::~EventRecorder() {
@@ -45,7 +43,7 @@ void EventRecorder::Record(const ObjectReference& regarding, const EventText& te
   std::erase_if(last_written_, [&](const auto& entry) { return now - entry.second > kRepeatAfter; });
   const std::string same = absl::StrCat(regarding.uid, "/", text.reason, "/", text.note);
   if (last_written_.contains(same)) return;
-  if (waiting_.size() >= kMaxWaiting || !(text.warning || MayTellNormalLocked(now))) {
+  if (waiting_.size() >= kMaxWaiting || !(text.warning || normal_.Take(now))) {
     ++dropped_;
     return;
   }
@@ -71,14 +69,6 @@ void EventRecorder::Record(const ObjectReference& regarding, const EventText& te
                                {"uid", regarding.uid}}},
   });
   wake_.notify_all();
-}
-
-bool EventRecorder::MayTellNormalLocked(absl::Duration now) {
-  allowance_ = std::min(kNormalBurst, allowance_ + absl::ToDoubleSeconds(now - allowance_at_) * kNormalPerSecond);
-  allowance_at_ = now;
-  if (allowance_ < 1) return false;
-  --allowance_;
-  return true;
 }
 
 int64_t EventRecorder::dropped() const {

@@ -13,6 +13,7 @@
 
 #include "k8s/api/client.h"
 #include "k8s/api/clock.h"
+#include "k8s/core/token_bucket.h"
 
 namespace k8s {
 
@@ -43,7 +44,6 @@ class EventRecorder {
 
  private:
   void Loop();
-  bool MayTellNormalLocked(absl::Duration now);
 
   const Client& client_;
   const Clock& clock_;
@@ -54,8 +54,7 @@ class EventRecorder {
   std::deque<Json> waiting_;                            // guarded by mu_
   std::map<std::string, absl::Duration> last_written_;  // guarded by mu_: uid, reason and note to when
   int64_t dropped_ = 0;                                 // guarded by mu_
-  double allowance_;                                    // guarded by mu_: of normal events
-  absl::Duration allowance_at_;                         // guarded by mu_: when it was counted
+  TokenBucket normal_;                                  // guarded by mu_: normal events that may be told
   int64_t sequence_ = 0;                                // guarded by mu_
   bool stopping_ = false;                               // guarded by mu_
   std::thread thread_;
