@@ -84,7 +84,7 @@ absl::StatusOr<WatchEvent> ParseWatchEvent(std::string_view line) {
   }
   const std::optional<WatchEventType> known = ParseEventType(type);
   if (!known) return absl::InvalidArgumentError("a watch event has an unknown type");
-  return WatchEvent{*known, std::move(json->get_object()["object"]), line.size()};
+  return WatchEvent{*known, std::move(json->get_object()["object"])};
 }
 
 absl::StatusOr<Json> JsonOf(const HttpResponse& response) {

@@ -68,7 +68,6 @@ enum class WatchEventType { kAdded, kModified, kDeleted, kBookmark };
 struct WatchEvent {
   WatchEventType type;
   Json object;
-  size_t bytes = 0;  // as it came
 };
 
 // The Kubernetes API of one cluster. Neither caches nor retries (ReadModifyWrite excepted): callers have their
