@@ -352,20 +352,20 @@ Plan PlanAfterMint(const Observed& observed, const absl::StatusOr<k8s::BoundToke
             absl::StrCat("Cluster ", import.spec.cluster_name, " refuses a token of ", account, ": ", error));
         break;
       case absl::StatusCode::kUnauthenticated:
-        plan = observed.source.state != SourceView::State::kReady
-                   ? PlanWithoutSource(observed)
-                   : Unavailable(observed, kSourceCredentialInvalid,
-                                 absl::StrCat("Cluster ", import.spec.cluster_name,
-                                              " does not accept the broker's credential; run: kubemcsa bootstrap "
-                                              "<this cluster> ",
-                                              import.spec.cluster_name));
-        break;
       case absl::StatusCode::kUnavailable:
       case absl::StatusCode::kDeadlineExceeded:
-        plan = observed.source.state != SourceView::State::kReady
-                   ? PlanWithoutSource(observed)
-                   : Unavailable(observed, kSourceUnreachable,
-                                 absl::StrCat("TokenRequest for ", account, " failed: ", error));
+        if (observed.source.state != SourceView::State::kReady) {
+          plan = PlanWithoutSource(observed);
+        } else if (absl::IsUnauthenticated(minted.status())) {
+          plan = Unavailable(
+              observed, kSourceCredentialInvalid,
+              absl::StrCat("Cluster ", import.spec.cluster_name,
+                           " does not accept the broker's credential; run: kubemcsa bootstrap <this cluster> ",
+                           import.spec.cluster_name));
+        } else {
+          plan =
+              Unavailable(observed, kSourceUnreachable, absl::StrCat("TokenRequest for ", account, " failed: ", error));
+        }
         break;
       default:
         plan =
