@@ -97,9 +97,7 @@ absl::StatusOr<k8s::RemoteCluster> AddressForOthers(const k8s::ClusterAccess& ac
                      "certificate has: --source-server=https://..."));
   }
   if (for_pods && flags.server.empty() && IsLoopback(access.server)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the source's server is ", access.server,
-                     ", which means another machine to pods; say what they should use: --source-server=https://..."));
+    return absl::InvalidArgumentError(absl::StrCat("the source's ", LoopbackAdvice(access.server)));
   }
   k8s::ClusterAccess with_ca = access;
   if (!flags.ca_file.empty()) {
@@ -122,6 +120,11 @@ bool IsLoopback(const std::string& server) {
     if (absl::StrContains(server, host)) return true;
   }
   return false;
+}
+
+std::string LoopbackAdvice(const std::string& server) {
+  return absl::StrCat("server is ", server,
+                      ", which means another machine to pods; say what they should use: --source-server=https://...");
 }
 
 k8s::Resource ResourceOf(const k8s::Json& object) {

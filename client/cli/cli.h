@@ -68,6 +68,8 @@ absl::StatusOr<k8s::RemoteCluster> AddressForOthers(const k8s::ClusterAccess& ac
 
 // Whether the URL means another machine to everybody else. The unspecified address, which k3d writes, does too.
 bool IsLoopback(const std::string& server);
+// What to say of one: "server is ..., which means ..."
+std::string LoopbackAdvice(const std::string& server);
 
 // The resource of an object of any kind that we write.
 k8s::Resource ResourceOf(const k8s::Json& object);

@@ -52,10 +52,7 @@ int Run(const Flags& flags) {
     secret.get_object()["metadata"] = k8s::JsonObject{{"name", name}};
     std::cout << boost::json::serialize(secret) << "\n";
   }
-  if (IsLoopback(remote->server)) {
-    Note(absl::StrCat("its server is ", remote->server,
-                      ", which means another machine to pods; say what they should use: --source-server=https://..."));
-  }
+  if (IsLoopback(remote->server)) Note(absl::StrCat("its ", LoopbackAdvice(remote->server)));
   Note(absl::StrCat("this credential ends at ", k8s::ToRfc3339(token->expires_at),
                     " and nothing renews it; an import is renewed"));
   return kExitOk;
