@@ -14,8 +14,6 @@
 namespace bench {
 
 inline constexpr int kStreams = 1000;
-// As many as a large cluster has pods with a sidecar.
-inline constexpr int kManyStreams = 15'000;
 // What pods dial, and tests/load expects in the certificate.
 inline constexpr char kServiceName[] = "service-account-import-controller.multicluster-service-account.svc";
 

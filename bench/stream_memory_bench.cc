@@ -17,6 +17,8 @@ namespace {
 
 // As with the sidecars: a server hardly differs from the next, and each takes a thousand handshakes.
 constexpr int kServers = 3;
+// As many as a large cluster has pods with a sidecar.
+constexpr int kManyStreams = 15'000;
 constexpr double kTarget = 1.15;
 constexpr double kBytesOfMiB = 1 << 20;
 constexpr absl::Duration kSettle = absl::Seconds(2);

@@ -95,16 +95,16 @@ review() {
   curl -sk -H "Content-Type: application/json" --data-binary @- "https://127.0.0.1:$webhook_port/mutate-pods" <<JSON
 {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "1", "operation": "CREATE", "namespace": "$1",
  "kind": {"group": "", "version": "v1", "kind": "Pod"}, "resource": {"group": "", "version": "v1", "resource": "pods"},
- "object": {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "pod-", "annotations": {$(asks nobody)}},
-  "spec": {"containers": [{"name": "app", "image": "i"}]}}}}
+ "object": $(pod_that_asks nobody)}}
 JSON
 }
-annotated_pod() {
-  k1 create --dry-run=server -o json -f - <<JSON
+pod_that_asks() {
+  cat <<JSON
 {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "pod-", "annotations": {$(asks "$1")}},
  "spec": {"containers": [{"name": "app", "image": "i"}]}}
 JSON
 }
+annotated_pod() { pod_that_asks "$1" | k1 create --dry-run=server -o json -f -; }
 renewed_at() { k1 -n $own get lease service-account-import-controller -o jsonpath='{.spec.renewTime}'; }
 leads_on() { soon differs "$(renewed_at)" renewed_at; }
 

@@ -169,7 +169,7 @@ int main(int argc, char** argv) {
   std::string said;
   for (size_t opened = 0;; usleep(20'000)) {
     // Not all at once: the machine has other work, and so have sidecars.
-    const size_t most = std::min(streams.size(), static_cast<size_t>(std::max(0, counts.open.load())) + kOpening);
+    const size_t most = std::min(streams.size(), static_cast<size_t>(counts.open) + kOpening);
     for (int i = 0; i < 20 && opened < most; ++i) streams[opened++]->Open();
     for (size_t i = 0; i < opened; ++i) {
       if (streams[i]->TakeEnded()) streams[i]->Open();
