@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "k8s/api/clock.h"
+#include "k8s/api/exec_login.h"
+#include "k8s/api/exec_plugin.h"
 #include "k8s/api/exec_transport.h"
 #include "k8s/api/httplib_transport.h"
 #include "k8s/api/read_file.h"
@@ -42,19 +44,19 @@ struct TransportMaker {
     return HttplibTransport::Create(std::move(with_tls), std::move(authorization));
   }
 
-  // UNAUTHENTICATED names the plugin, whose certificate is malformed.
-  absl::StatusOr<std::unique_ptr<HttpTransport>> MakeFor(const ExecPlugin& plugin,
-                                                         const ExecCredential& credential) const {
+  // Runs `plugin`. Errors: those of RunExecPlugin.
+  absl::StatusOr<ExecSession> LogIn(const ExecPlugin& plugin) const {
+    absl::StatusOr<ExecCredential> credential = RunExecPlugin(plugin);
+    if (!credential.ok()) return credential.status();
     TransportMaker maker = *this;
-    if (!credential.client_certificate.empty()) {
-      maker.certificate = credential.client_certificate;
-      maker.key = credential.client_key;
+    if (!credential->client_certificate.empty()) {
+      maker.certificate = credential->client_certificate;
+      maker.key = credential->client_key;
     }
-    auto made =
-        maker.Make(StaticCredential(credential.token.empty() ? SecretString() : BearerAuthorization(credential.token)));
-    if (made.ok()) return made;
-    return absl::UnauthenticatedError(absl::StrCat(
-        "exec plugin ", plugin.command, " printed a credential of no use: ", std::string(made.status().message())));
+    auto transport = maker.Make(StaticCredential(AuthorizationOf(*credential)));
+    if (transport.ok()) return ExecSession{*std::move(credential), *std::move(transport)};
+    return absl::UnauthenticatedError(absl::StrCat("exec plugin ", plugin.command, " printed a credential of no use: ",
+                                                   std::string(transport.status().message())));
   }
 };
 
@@ -118,9 +120,7 @@ absl::StatusOr<ClusterConnection> Connect(const ClusterAccess& access, const Env
   ClusterConnection connection{.transport = *std::move(transport)};
   if (*plugin) {
     connection.transport = std::make_unique<ExecTransport>(
-        std::move(connection.transport), [plugin = **plugin] { return RunExecPlugin(plugin); },
-        [maker, plugin = **plugin](const ExecCredential& credential) { return maker.MakeFor(plugin, credential); },
-        SystemClock());
+        std::move(connection.transport), [maker, plugin = **plugin] { return maker.LogIn(plugin); }, SystemClock());
   }
   connection.client = std::make_unique<Client>(*connection.transport);
   return connection;

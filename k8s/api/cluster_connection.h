@@ -30,7 +30,7 @@ struct ClusterConnection {
 };
 
 // Dials nothing yet, nor runs an exec plugin: of one that fails the calls tell, each time until it works (see
-// ExecTransport). INVALID_ARGUMENT: malformed certificate, key or URL; NOT_FOUND: a file it names is missing.
+// ExecLogin). INVALID_ARGUMENT: malformed certificate, key or URL; NOT_FOUND: a file it names is missing.
 // Token files are re-read when they change.
 absl::StatusOr<ClusterConnection> Connect(const ClusterAccess& access, const Environment& environment);
 

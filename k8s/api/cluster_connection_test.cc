@@ -20,6 +20,8 @@
 
 #include "k8s/api/certificate_authority.h"
 #include "k8s/api/credential_source.h"
+#include "k8s/api/exec_login.h"
+#include "k8s/api/exec_plugin.h"
 #include "k8s/fakes/fake_clock.h"
 
 // Connect() against a real server on loopback: what a kubeconfig says of it, and what a hostile one may answer.
@@ -293,16 +295,44 @@ TEST_F(ConnectTest, AnExecPluginThatFailsIsNamedAndNotQuoted) {
   }
 }
 
-TEST(ExecPluginCredentialTest, WhileThePluginFailsTheCredentialServesToItsEnd) {
-  FakeClock clock;
-  const auto credential = ExecPluginCredential(
-      {.command = "false"}, {.token = SecretString("abc"), .expires_at = clock.Now() + absl::Minutes(10)}, clock);
-  clock.Advance(absl::Seconds(570));
-  const absl::StatusOr<SecretString> authorization = credential->Authorization();
-  ASSERT_TRUE(authorization.ok()) << authorization.status();
-  EXPECT_EQ(authorization->Reveal(), "Bearer abc");
-  clock.Advance(absl::Seconds(30));
-  EXPECT_TRUE(absl::IsUnauthenticated(credential->Authorization().status()));
+class ExecPluginCredentialTest : public testing::Test {
+ protected:
+  int runs_ = 0;
+  bool fails_ = false;
+  FakeClock clock_;
+  const std::unique_ptr<CredentialSource> credential_ = ExecPluginCredential(std::make_unique<ExecLogin>(
+      [this]() -> absl::StatusOr<ExecSession> {
+        ++runs_;
+        if (fails_) return absl::UnauthenticatedError("exec plugin login exited with status 1");
+        return ExecSession{.credential = {.token = SecretString(absl::StrCat("token-", runs_)),
+                                          .expires_at = clock_.Now() + absl::Minutes(10)}};
+      },
+      clock_));
+};
+
+TEST_F(ExecPluginCredentialTest, WhileThePluginFailsTheCredentialServesToItsEnd) {
+  EXPECT_EQ(credential_->Authorization()->Reveal(), "Bearer token-1");
+  fails_ = true;
+  clock_.Advance(absl::Seconds(570));
+  EXPECT_EQ(credential_->Authorization()->Reveal(), "Bearer token-1");
+  clock_.Advance(absl::Seconds(30));
+  EXPECT_TRUE(absl::IsUnauthenticated(credential_->Authorization().status()));
+}
+
+TEST_F(ExecPluginCredentialTest, ARefusedCredentialIsReplaced) {
+  EXPECT_TRUE(credential_->Authorization().ok());
+  clock_.Advance(absl::Minutes(1));
+  EXPECT_TRUE(credential_->Invalidate());
+  EXPECT_EQ(credential_->Authorization()->Reveal(), "Bearer token-2");
+}
+
+TEST_F(ExecPluginCredentialTest, AServerThatRefusesAllOfThemCostsARunAtTimesOnly) {
+  for (int i = 0; i < 100; ++i) {  // in 10 s
+    EXPECT_TRUE(credential_->Authorization().ok());
+    credential_->Invalidate();
+    clock_.Advance(absl::Milliseconds(100));
+  }
+  EXPECT_EQ(runs_, 5);  // after 0, 1, 2, 4 and 8 s
 }
 
 TEST_F(ConnectTest, NorACertificateOfItsThatIsNone) {

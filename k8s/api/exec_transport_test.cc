@@ -39,10 +39,11 @@ class ExecTransportTest : public testing::Test {
     return 0;
   }
 
-  absl::StatusOr<ExecCredential> Run() {
+  absl::StatusOr<ExecSession> Run() {
     ++runs_;
     if (printed_.empty()) return absl::UnauthenticatedError("exec plugin login exited with status 1");
-    return ExecCredential{.token = SecretString(printed_), .expires_at = clock_.Now() + lifetime_};
+    return ExecSession{{.token = SecretString(printed_), .expires_at = clock_.Now() + lifetime_},
+                       std::make_unique<TokenTransport>(printed_, accepted_)};
   }
 
   int runs_ = 0;
@@ -50,11 +51,7 @@ class ExecTransportTest : public testing::Test {
   absl::Duration lifetime_ = absl::Hours(1);
   std::string accepted_ = "good";
   FakeClock clock_;
-  ExecTransport transport_{std::make_unique<TokenTransport>("", accepted_), [this] { return Run(); },
-                           [this](const ExecCredential& credential) -> absl::StatusOr<std::unique_ptr<HttpTransport>> {
-                             return std::make_unique<TokenTransport>(std::string(credential.token.Reveal()), accepted_);
-                           },
-                           clock_};
+  ExecTransport transport_{std::make_unique<TokenTransport>("", accepted_), [this] { return Run(); }, clock_};
 };
 
 TEST_F(ExecTransportTest, ThePluginIsRunOnceForManyCalls) {
@@ -115,14 +112,25 @@ TEST_F(ExecTransportTest, WhileThePluginFailsTheCredentialServesToItsEnd) {
   EXPECT_EQ(Call(), 200);
 }
 
+TEST_F(ExecTransportTest, ACredentialThatCameWithoutALifeToLiveServesForASecond) {
+  lifetime_ = -absl::Hours(1);     // our clock is ahead of the plugin's
+  for (int i = 0; i < 100; ++i) {  // in 10 s
+    EXPECT_EQ(Call(), 200);
+    clock_.Advance(absl::Milliseconds(100));
+  }
+  EXPECT_EQ(runs_, 10);
+}
+
 TEST_F(ExecTransportTest, ARefusedCredentialIsReplacedWithinTheCall) {
   EXPECT_EQ(Call(), 200);
+  clock_.Advance(absl::Seconds(1));
   printed_ = accepted_ = "next";
   EXPECT_EQ(Call(), 200);
 }
 
 TEST_F(ExecTransportTest, AServerThatRefusesAllOfThemCostsARunAtTimesOnly) {
   EXPECT_EQ(Call(), 200);
+  clock_.Advance(absl::Seconds(1));
   accepted_ = "none";
   for (int i = 0; i < 100; ++i) {  // in 10 s
     EXPECT_EQ(Call(), 401);
@@ -133,6 +141,7 @@ TEST_F(ExecTransportTest, AServerThatRefusesAllOfThemCostsARunAtTimesOnly) {
 
 TEST_F(ExecTransportTest, ARefusedCredentialThatCannotBeReplacedServesNoMore) {
   EXPECT_EQ(Call(), 200);
+  clock_.Advance(absl::Seconds(1));
   accepted_ = "next";
   printed_ = "";
   EXPECT_EQ(Call(), 0);
