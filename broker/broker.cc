@@ -108,8 +108,8 @@ Broker::~Broker() {
   sources_.Clear();   // their watches call back into what goes next
 }
 
-void Broker::AddSource(const std::string& cluster, const k8s::ClusterAccess& access) {
-  sources_.Set(cluster, access);
+void Broker::AddContext(const std::string& cluster, const absl::StatusOr<k8s::ClusterAccess>& access) {
+  sources_.Set(cluster, access, SourceRegistry::Origin::kContext);
   if (const auto source = sources_.Find(cluster); !source.ok()) {
     k8s::Log(k8s::LogLevel::kWarn, "a context is no source because it cannot be used",
              {{"context", cluster}, {"error", std::string(source.status().message())}});
@@ -188,8 +188,7 @@ void Broker::UpdateMetrics() {
   metrics_.SetImports(ready, imports.size() - ready);
   metrics_.SetQueueDepth(queue_.depth());
   for (const std::string& cluster : sources_.Names()) {
-    const auto source = sources_.Find(cluster);
-    metrics_.SetSource(cluster, source.ok() && (*source)->View().state == SourceView::State::kReady);
+    metrics_.SetSource(cluster, sources_.View(cluster).state == SourceView::State::kReady);
   }
 }
 

@@ -41,8 +41,9 @@ class Broker {
   Broker(const k8s::Client& target, const Options& options, k8s::Environment environment, Metrics& metrics);
   ~Broker();
 
-  // Registers a source from outside the cluster: a context of the kubeconfig. One that is of no use is logged.
-  void AddSource(const std::string& cluster, const k8s::ClusterAccess& access);
+  // Registers a context of the kubeconfig as a source. One that is of no use, or an error that stands for it, is
+  // logged, and told to those who import from it.
+  void AddContext(const std::string& cluster, const absl::StatusOr<k8s::ClusterAccess>& access);
 
   // Waits until everything is listed, then works until Stop(). UNAVAILABLE: the target could not be listed, or the
   // address of the gRPC API could not be bound.

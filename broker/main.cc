@@ -54,17 +54,16 @@ int main(int argc, char** argv) {
   broker::Broker broker(*target->client, options, environment, metrics);
   const std::string target_context =
       options.target_context.empty() ? kubeconfig.current_context : options.target_context;
-  for (const auto& [name, source] : kubeconfig.contexts) {
-    if (name == target_context) continue;
+  const auto add_source = [&](const std::string& name, const absl::StatusOr<k8s::ClusterAccess>& access) {
+    if (name == target_context) return;
     if (k8s::IsDnsSubdomain(name)) {
-      broker.AddSource(name, source);
+      broker.AddContext(name, access);
     } else {
       Log(LogLevel::kWarn, "a context is no source because its name is no DNS-1123 subdomain", {{"context", name}});
     }
-  }
-  for (const auto& [name, error] : kubeconfig.broken_contexts) {
-    Log(LogLevel::kWarn, "a context is no source because it cannot be used", {{"context", name}, {"error", error}});
-  }
+  };
+  for (const auto& [name, access_of_it] : kubeconfig.contexts) add_source(name, access_of_it);
+  for (const auto& [name, error] : kubeconfig.broken_contexts) add_source(name, absl::InvalidArgumentError(error));
   std::unique_ptr<k8s::HttpServer> endpoints;
   if (!options.metrics_address.empty()) {
     auto started = k8s::StartHealthEndpoints(

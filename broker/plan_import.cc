@@ -193,19 +193,28 @@ Plan Unavailable(const Observed& observed, const std::string& reason, const std:
   return plan;
 }
 
+std::string BootstrapOf(const Observed& observed) {
+  return absl::StrCat("run: kubemcsa bootstrap <this cluster> ", observed.import.spec.cluster_name);
+}
+
+// What to do about a credential that serves no more.
+std::string NewCredentialOf(const Observed& observed) {
+  return observed.source.is_context ? "mend that context of the broker's kubeconfig, and restart the broker"
+                                    : BootstrapOf(observed);
+}
+
 // The source is not kReady.
 Plan PlanWithoutSource(const Observed& observed) {
   const std::string& cluster = observed.import.spec.cluster_name;
-  const std::string bootstrap = absl::StrCat("run: kubemcsa bootstrap <this cluster> ", cluster);
   switch (observed.source.state) {
     case SourceView::State::kUnknown:
       return Unavailable(observed, "UnknownSourceCluster",
-                         absl::StrCat("No source cluster is registered as ", cluster, "; ", bootstrap));
+                         absl::StrCat("No source cluster is registered as ", cluster, "; ", BootstrapOf(observed)));
     case SourceView::State::kUnusable: {
       // The broker's own credential renews with what it has, and only with that.
       Plan plan = Unavailable(observed, kSourceCredentialInvalid,
                               absl::StrCat("The broker's credential for cluster ", cluster, " is of no use (",
-                                           observed.source.error, "); ", bootstrap));
+                                           observed.source.error, "); ", NewCredentialOf(observed)));
       if (observed.is_source_credential) plan.requeue_after = kUnannouncedRetry;
       return plan;
     }
@@ -222,7 +231,7 @@ Plan PlanWithoutSource(const Observed& observed) {
       observed, kSourceUnreachable,
       absl::StrCat("Cluster ", cluster, " at ", observed.source.server, " does not answer: ", observed.source.error,
                    observed.is_source_credential
-                       ? absl::StrCat("; restore the connection or, if it has moved, ", bootstrap)
+                       ? absl::StrCat("; restore the connection or, if it has moved, ", BootstrapOf(observed))
                        : ""));
 }
 
@@ -357,11 +366,9 @@ Plan PlanAfterMint(const Observed& observed, const absl::StatusOr<k8s::BoundToke
         if (observed.source.state != SourceView::State::kReady) {
           plan = PlanWithoutSource(observed);
         } else if (absl::IsUnauthenticated(minted.status())) {
-          plan = Unavailable(
-              observed, kSourceCredentialInvalid,
-              absl::StrCat("Cluster ", import.spec.cluster_name,
-                           " does not accept the broker's credential; run: kubemcsa bootstrap <this cluster> ",
-                           import.spec.cluster_name));
+          plan = Unavailable(observed, kSourceCredentialInvalid,
+                             absl::StrCat("Cluster ", import.spec.cluster_name,
+                                          " does not accept the broker's credential; ", NewCredentialOf(observed)));
         } else {
           plan =
               Unavailable(observed, kSourceUnreachable, absl::StrCat("TokenRequest for ", account, " failed: ", error));

@@ -28,6 +28,7 @@ struct SourceView {
     kReady,
   };
   State state = State::kUnknown;
+  bool is_context = false;                                 // of the broker's kubeconfig: nobody bootstrapped it
   std::string error;                                       // why it is not kReady
   bool has_answered = false;                               // since this replica connected to it
   absl::Duration out_of_reach_for = absl::ZeroDuration();  // of kUnreachable: for how long by now

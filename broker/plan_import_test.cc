@@ -18,6 +18,7 @@ using ::testing::Ge;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Le;
+using ::testing::Not;
 
 constexpr char kCanary[] = "canary";  // in every token: must be found nowhere but in the Secret
 
@@ -221,6 +222,20 @@ TEST(PlanImportTest, ASourceWhoseCredentialIsOfNoUseIsNotReady) {
     EXPECT_FALSE(Ready(plan).status);
     EXPECT_EQ(Ready(plan).reason, "SourceCredentialInvalid");
   }
+}
+
+TEST(PlanImportTest, WhoImportsFromAContextIsNotToldToBootstrapIt) {
+  Observed observed = NewImport();
+  observed.source.is_context = true;
+  const Plan refused = PlanAfterMint(observed, absl::UnauthenticatedError("Unauthorized"));
+  observed.source = {.state = SourceView::State::kUnusable, .is_context = true, .error = "cannot open /no/ca.crt"};
+  for (const Plan& plan : {refused, PlanImport(observed)}) {
+    EXPECT_EQ(Ready(plan).reason, "SourceCredentialInvalid");
+    EXPECT_THAT(Ready(plan).message, HasSubstr("mend that context"));
+    EXPECT_THAT(Ready(plan).message, Not(HasSubstr("bootstrap")));
+  }
+  observed.source.is_context = false;
+  EXPECT_THAT(Ready(PlanImport(observed)).message, HasSubstr("kubemcsa bootstrap"));
 }
 
 // It serves the imports of that source, for a month.

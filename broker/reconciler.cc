@@ -227,15 +227,13 @@ void Reconciler::GatherSecret(Observed& observed, const std::optional<Written>& 
 void Reconciler::GatherSource(Observed& observed, const std::optional<Written>& written) {
   absl::StatusOr<std::shared_ptr<Source>> source = deps_.sources.Find(observed.import.spec.cluster_name);
   absl::Time server_now = deps_.clock.Now();
+  observed.source = deps_.sources.View(observed.import.spec.cluster_name);
   if (source.ok()) {
-    observed.source = (*source)->View();
     // Asking may begin a watch of that namespace, of which there is a limited number: not for what is refused anyway.
     if (observed.is_source_credential || observed.policy.allowed) {
       observed.account = (*source)->Account(AccountOf(observed.import));
     }
     server_now = (*source)->ServerNow();
-  } else if (!absl::IsNotFound(source.status())) {
-    observed.source = {.state = SourceView::State::kUnusable, .error = Text(source.status())};
   }
   if (!observed.token) return;
 
@@ -244,7 +242,7 @@ void Reconciler::GatherSource(Observed& observed, const std::optional<Written>& 
   observed.token_age =
       k8s::TokenAge(*observed.token, received_here ? now - written->received_at : absl::InfiniteDuration(), server_now);
 
-  if (!WantsReview(observed) || observed.source.state != SourceView::State::kReady) return;
+  if (!source.ok() || observed.source.state != SourceView::State::kReady || !WantsReview(observed)) return;
   if (written && now - written->reviewed_at < kReviewInterval) return;
   const absl::Status review = (*source)->Review(observed.token->token);
   // A refused token is as good as dead: the TokenRequest that follows tells why.
@@ -272,7 +270,7 @@ Plan Reconciler::Mint(Observed& observed, absl::Duration lifetime) {
   const absl::Duration received = deps_.clock.Monotonic();
   deps_.metrics.CountTokenRequest(spec.cluster_name, token.status(), received - started);
   if (!token.ok()) {
-    observed.source = (*source)->View();
+    observed.source = deps_.sources.View(spec.cluster_name);
   } else {
     k8s::Audit("TokenIssued", {{"import", k8s::ToString(observed.import.meta.key())},
                                {"importUid", observed.import.meta.uid},

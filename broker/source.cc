@@ -96,8 +96,9 @@ absl::Status Source::Review(const k8s::SecretString& token) {
   return k8s::ReviewSelf(client_, token).status();
 }
 
-void SourceRegistry::Set(const std::string& cluster, const absl::StatusOr<k8s::ClusterAccess>& access) {
-  Entry entry{.fingerprint = access.ok() ? Fingerprint(*access) : std::string(access.status().message()),
+void SourceRegistry::Set(const std::string& cluster, const absl::StatusOr<k8s::ClusterAccess>& access, Origin origin) {
+  Entry entry{.origin = origin,
+              .fingerprint = access.ok() ? Fingerprint(*access) : std::string(access.status().message()),
               .source = access.ok() ? absl::UnavailableError("") : access.status()};
   {
     std::lock_guard lock(mu_);
@@ -167,6 +168,23 @@ absl::StatusOr<std::shared_ptr<Source>> SourceRegistry::Find(const std::string& 
   const auto entry = entries_.find(cluster);
   if (entry == entries_.end()) return absl::NotFoundError("not registered");
   return entry->second.source;
+}
+
+SourceView SourceRegistry::View(const std::string& cluster) const {
+  absl::StatusOr<std::shared_ptr<Source>> source = absl::NotFoundError("");
+  bool is_context = false;
+  {
+    std::lock_guard lock(mu_);
+    const auto entry = entries_.find(cluster);
+    if (entry == entries_.end()) return {};
+    source = entry->second.source;
+    is_context = entry->second.origin == Origin::kContext;
+  }
+  SourceView view =
+      source.ok() ? (*source)->View()
+                  : SourceView{.state = SourceView::State::kUnusable, .error = std::string(source.status().message())};
+  view.is_context = is_context;
+  return view;
 }
 
 std::vector<std::string> SourceRegistry::Names() const {

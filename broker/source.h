@@ -67,21 +67,26 @@ class SourceRegistry {
   SourceRegistry(k8s::Environment environment, const k8s::Clock& clock, SourceHooks hooks)
       : environment_(std::move(environment)), clock_(clock), hooks_(std::move(hooks)), reaper_([this] { Reap(); }) {}
 
+  enum class Origin { kBootstrap, kContext };
+
   // Adds or replaces a source; an unchanged access changes nothing. An error stands for a source whose access is no
   // good.
-  void Set(const std::string& cluster, const absl::StatusOr<k8s::ClusterAccess>& access);
+  void Set(const std::string& cluster, const absl::StatusOr<k8s::ClusterAccess>& access,
+           Origin origin = Origin::kBootstrap);
   void Remove(const std::string& cluster);
-  // Ends all sources and waits for that. The last call but Find(), Names() and the destructor.
+  // Ends all sources and waits for that. The last call but Find(), View(), Names() and the destructor.
   void Clear();
   ~SourceRegistry() { Clear(); }
 
   // The source, which whoever holds it last need not fear to let go of, even in a thread of that source: it ends in
   // another. Or NOT_FOUND (not registered), or why it is of no use.
   absl::StatusOr<std::shared_ptr<Source>> Find(const std::string& cluster) const;
+  SourceView View(const std::string& cluster) const;
   std::vector<std::string> Names() const;
 
  private:
   struct Entry {
+    Origin origin = Origin::kBootstrap;
     std::string fingerprint;  // a hash of the access, to see that it is unchanged without keeping it
     absl::StatusOr<std::shared_ptr<Source>> source;
   };

@@ -14,6 +14,10 @@ kubectl --kubeconfig "$work/broker.kubeconfig" config use-context cluster2 >/dev
 printf 'cat "%s" 2>/dev/null || exit 7\n' "$work/login" >"$work/plugin"
 kubectl --kubeconfig "$work/broker.kubeconfig" config set-credentials late --exec-command=sh --exec-arg="$work/plugin" --exec-api-version=client.authentication.k8s.io/v1 >/dev/null
 kubectl --kubeconfig "$work/broker.kubeconfig" config set-context late --cluster=cluster2 --user=late >/dev/null
+# And two that nothing can be done with before the broker starts again.
+kubectl --kubeconfig "$work/broker.kubeconfig" config set-cluster no-ca --server=https://127.0.0.1:1 --certificate-authority="$work/no-ca.crt" >/dev/null
+kubectl --kubeconfig "$work/broker.kubeconfig" config set-context no-file --cluster=no-ca --user=late >/dev/null
+kubectl --kubeconfig "$work/broker.kubeconfig" config set-context no-cluster --cluster=nowhere --user=late >/dev/null
 start_broker --target-context=cluster1
 import lister
 eventually "an import of another context is ready" 20 has_reason lister TokenIssued
@@ -29,6 +33,15 @@ k1 apply -f - >/dev/null <<'YAML'
  spec: {clusterName: cluster1, namespace: default, name: default}}
 YAML
 eventually "the target is no source of its own" 10 has_reason itself UnknownSourceCluster
+for context in no-file no-cluster; do
+  k1 apply -f - >/dev/null <<YAML
+{apiVersion: multicluster.admiralty.io/v1alpha1, kind: ServiceAccountImport, metadata: {name: $context, namespace: default},
+ spec: {clusterName: $context, namespace: default, name: pod-lister}}
+YAML
+  eventually "an import of context $context says that it is of no use" 10 has_reason $context SourceCredentialInvalid
+done
+check "and names the file" says "no-ca.crt" k1 get sai no-file -o jsonpath='{.status.conditions[?(@.type=="Ready")].message}'
+check "of the other, what to do" says "mend that context" k1 get sai no-cluster -o jsonpath='{.status.conditions[?(@.type=="Ready")].message}'
 k2 delete serviceaccount pod-lister >/dev/null
 eventually "an account that goes is noticed there too" 10 has_reason lister RemoteServiceAccountNotFound
 
