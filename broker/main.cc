@@ -62,7 +62,7 @@ int main(int argc, char** argv) {
       Log(LogLevel::kWarn, "a context is no source because its name is no DNS-1123 subdomain", {{"context", name}});
     }
   };
-  for (const auto& [name, access_of_it] : kubeconfig.contexts) add_source(name, access_of_it);
+  for (const auto& [name, context] : kubeconfig.contexts) add_source(name, context);
   for (const auto& [name, error] : kubeconfig.broken_contexts) add_source(name, absl::InvalidArgumentError(error));
   std::unique_ptr<k8s::HttpServer> endpoints;
   if (!options.metrics_address.empty()) {

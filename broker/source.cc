@@ -163,27 +163,27 @@ void SourceRegistry::Clear() {
   if (reaper_.joinable()) reaper_.join();
 }
 
-absl::StatusOr<std::shared_ptr<Source>> SourceRegistry::Find(const std::string& cluster) const {
+std::optional<SourceRegistry::Entry> SourceRegistry::EntryOf(const std::string& cluster) const {
   std::lock_guard lock(mu_);
   const auto entry = entries_.find(cluster);
-  if (entry == entries_.end()) return absl::NotFoundError("not registered");
-  return entry->second.source;
+  if (entry == entries_.end()) return std::nullopt;
+  return entry->second;
+}
+
+absl::StatusOr<std::shared_ptr<Source>> SourceRegistry::Find(const std::string& cluster) const {
+  const std::optional<Entry> entry = EntryOf(cluster);
+  if (!entry) return absl::NotFoundError("not registered");
+  return entry->source;
 }
 
 SourceView SourceRegistry::View(const std::string& cluster) const {
-  absl::StatusOr<std::shared_ptr<Source>> source = absl::NotFoundError("");
-  bool is_context = false;
-  {
-    std::lock_guard lock(mu_);
-    const auto entry = entries_.find(cluster);
-    if (entry == entries_.end()) return {};
-    source = entry->second.source;
-    is_context = entry->second.origin == Origin::kContext;
-  }
+  const std::optional<Entry> entry = EntryOf(cluster);
+  if (!entry) return {};
+  const absl::StatusOr<std::shared_ptr<Source>>& source = entry->source;
   SourceView view =
       source.ok() ? (*source)->View()
                   : SourceView{.state = SourceView::State::kUnusable, .error = std::string(source.status().message())};
-  view.is_context = is_context;
+  view.is_context = entry->origin == Origin::kContext;
   return view;
 }
 

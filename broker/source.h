@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -81,6 +82,7 @@ class SourceRegistry {
   // The source, which whoever holds it last need not fear to let go of, even in a thread of that source: it ends in
   // another. Or NOT_FOUND (not registered), or why it is of no use.
   absl::StatusOr<std::shared_ptr<Source>> Find(const std::string& cluster) const;
+  // What is known of it now, also of one that is not registered or of no use.
   SourceView View(const std::string& cluster) const;
   std::vector<std::string> Names() const;
 
@@ -90,6 +92,8 @@ class SourceRegistry {
     std::string fingerprint;  // a hash of the access, to see that it is unchanged without keeping it
     absl::StatusOr<std::shared_ptr<Source>> source;
   };
+
+  std::optional<Entry> EntryOf(const std::string& cluster) const;
 
   const k8s::Environment environment_;
   const k8s::Clock& clock_;
