@@ -5,7 +5,6 @@
 #include <grpcpp/grpcpp.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <map>
 #include <memory>
 
