@@ -72,10 +72,7 @@ def image(out: Path, name: str, entrypoint: str, files: dict[str, Path]) -> None
 
 
 def go(out: Path) -> None:
-    os.environ["PATH"] += ":/usr/local/go/bin"
-    environment = os.environ | {"CGO_ENABLED": "0"}
-    flags = ("-trimpath", "-buildvcs=false", "-ldflags=-s -w")
-    run(program("go"), "build", *flags, "-o", BUILD / "list-pods", ".", cwd=ROOT / "examples/go", env=environment)
+    run(ROOT / "tools/go", "build", "-ldflags=-s -w", "-o", BUILD / "list-pods", ".", cwd=ROOT / "examples/go")
     roots = Path("/etc/ssl/certs/ca-certificates.crt")
     image(out, "go", "/list-pods", {"/list-pods": BUILD / "list-pods", str(roots): roots})
 

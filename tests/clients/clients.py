@@ -43,12 +43,9 @@ def kubectl_client() -> list[Client]:
 def go_clients() -> list[Client]:
     build = CACHE / "go"
     build.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"PATH": os.environ["PATH"] + ":/usr/local/go/bin", "CGO_ENABLED": "0"}
-    flags = ("-trimpath", "-buildvcs=false")  # as tools/clusters builds, which shares what is compiled
-    run("go", "build", *flags, "-o", build / "client-go", ".", cwd=ROOT / "tests/clients/go", env=environment)
-    version = run(
-        "go", "list", "-m", "-f", "{{.Version}}", "k8s.io/client-go", cwd=ROOT / "tests/clients/go", env=environment
-    )
+    go = ROOT / "tools/go"
+    run(go, "build", "-o", build / "client-go", ".", cwd=ROOT / "tests/clients/go")
+    version = run(go, "list", "-m", "-f", "{{.Version}}", "k8s.io/client-go", cwd=ROOT / "tests/clients/go")
     # A program of the predecessor's users, with another import path.
     program = ROOT / "client/go/config/testdata/predecessor/main.go"
     changed = build / "main.go"
@@ -61,18 +58,8 @@ def go_clients() -> list[Client]:
     )
     overlay = build / "overlay.json"
     overlay.write_text(json.dumps({"Replace": {str(program): str(changed)}}))
-    run(
-        "go",
-        "build",
-        *flags,
-        "-overlay",
-        overlay,
-        "-o",
-        build / "predecessor",
-        "./config/testdata/predecessor",
-        cwd=ROOT / "client/go",
-        env=environment,
-    )
+    predecessor = "./config/testdata/predecessor"
+    run(go, "build", "-overlay", overlay, "-o", build / "predecessor", predecessor, cwd=ROOT / "client/go")
     return [
         Client("client-go", version.strip(), [str(build / "client-go")]),
         Client("client-go", version.strip(), [str(build / "predecessor")], ("our library", "our library, socket")),
