@@ -7,7 +7,7 @@ set -uo pipefail
 
 fixtures=tests/testdata/predecessor
 install_yaml=.bazel/bin/k8s/manifests/install.yaml
-bazel build //k8s/manifests:install >/dev/null 2>&1
+bazel build --config=release //k8s/manifests:install >/dev/null 2>&1
 
 same_objects() {
   kubectl kustomize k8s/manifests >"$work/base.yaml" && python3 - "$work/base.yaml" $install_yaml <<'PY'

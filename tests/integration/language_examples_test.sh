@@ -14,7 +14,7 @@ prints() {
   [[ -n $expected && $printed == "$expected" ]]
 }
 
-check "install loads our images, that of C++ among them, and connects the clusters" tools/clusters install
+check "install loads our images, that of C++ among them, and connects the clusters" outside tools/clusters install
 k2 apply -f k8s/manifests/samples/account.yaml >/dev/null
 k2 run hello --image=localhost/pause:1 --restart=Never >/dev/null
 examples=(go python node shell)

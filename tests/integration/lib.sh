@@ -26,8 +26,8 @@ eventually() {
 }
 
 refused() { ! "$@"; }
-# outside COMMAND...: in the network of who started the script. That of clusters with nodes leads nowhere else, and a build
-# may have to fetch something.
+# outside COMMAND...: in the network of who started the script. That of clusters with nodes leads nowhere else: a build there
+# can fetch nothing, and as it does not reach Bazel's server it kills that with whatever it builds.
 outside() { nsenter --net="/proc/$PPID/ns/net" -- "$@"; }
 # fails_with STATUS TEXT COMMAND...: exits so and says so.
 fails_with() {

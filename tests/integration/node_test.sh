@@ -9,7 +9,7 @@ leader() { broker get lease service-account-import-controller -o jsonpath='{.spe
 leads_another() { [[ $(leader) != "$1" && -n $(leader) ]]; }
 metrics() { k1 get --raw "/api/v1/namespaces/multicluster-service-account/pods/$(leader):8080/proxy/metrics"; }
 
-check "install puts our parts onto the nodes and connects the clusters" tools/clusters install
+check "install puts our parts onto the nodes and connects the clusters" outside tools/clusters install
 k2 apply -f k8s/manifests/samples/account.yaml >/dev/null
 k1 apply -f k8s/manifests/samples/import.yaml >/dev/null
 sai=cluster2-default-pod-lister

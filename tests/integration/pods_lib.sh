@@ -26,7 +26,7 @@ hears() { says "$2" k1 get events --field-selector "reason=FailedCreate,involved
 
 # connect: our parts on the nodes, an account in cluster2 that sees one pod, nginx, and its import, ready.
 connect() {
-  check "install and bootstrap" tools/clusters install
+  check "install and bootstrap" outside tools/clusters install
   k2 apply -f k8s/manifests/samples/account.yaml >/dev/null
   k2 run nginx --image=localhost/pause:1 >/dev/null
   k1 apply -f k8s/manifests/samples/import.yaml >/dev/null

@@ -6,7 +6,7 @@ set -uo pipefail
 . tests/integration/pods_lib.sh
 
 # --- the predecessor's README: its commands, and its manifests but for the image
-check "install and bootstrap" tools/clusters install
+check "install and bootstrap" outside tools/clusters install
 k2 create serviceaccount pod-lister >/dev/null
 k2 create role pod-lister --verb=list --resource=pods >/dev/null
 k2 create rolebinding pod-lister --role=pod-lister --serviceaccount=default:pod-lister >/dev/null

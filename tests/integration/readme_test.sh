@@ -4,7 +4,7 @@
 set -uo pipefail
 . tests/integration/lib.sh
 
-mapfile -t archives < <(tools/images -o json | python3 -c 'import json, sys; [print(i["archive"]) for i in json.load(sys.stdin)]')
+mapfile -t archives < <(outside tools/images -o json | python3 -c 'import json, sys; [print(i["archive"]) for i in json.load(sys.stdin)]')
 check "our images are loaded" tools/clusters load "${archives[@]}"
 python3 - "$work" <<'PYTHON'
 import pathlib, re, sys
@@ -22,7 +22,7 @@ check "and nothing of its own cluster" lacks "multicluster-client-" k1 logs job/
 
 # --- what it names exists
 names() { grep -oE "$1" README.md | sort -u; }
-tools/images -o json | python3 -c 'import json, sys; [print(i["name"]) for i in json.load(sys.stdin)]' >"$work/images"
+outside tools/images -o json | python3 -c 'import json, sys; [print(i["name"]) for i in json.load(sys.stdin)]' >"$work/images"
 for image in $(names '(image: |--image=)[^ ]+' | sed -E 's/image: |--image=//'); do
   check "image $image is one that we ship" grep -qx -- "$image" "$work/images"
 done

@@ -51,8 +51,8 @@ later() { echo $(($(date -d "1970-01-01 $2 UTC" +%s%3N) - $(date -d "1970-01-01 
 time_of() { grep -oE '[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]+' | tail -1; }
 took() { echo "# $1: $2 ms"; }
 
-check "install" tools/clusters install
-bazel build --config=release //examples/cpp/watch-client 2>&1 | grep -E '^ERROR|error:' >&2
+check "install" outside tools/clusters install
+outside bazel build --config=release //examples/cpp/watch-client 2>&1 | grep -E '^ERROR|error:' >&2
 busybox=$(command -v busybox)
 check "an app's image is made" tools/oci_layout.py "$work/app.tar" --name localhost/sidecar-pods-test:1 --entrypoint /bin/sh --env PATH=/bin --level 1 \
   "$busybox:755=/bin/sh" "$busybox:755=/bin/sleep" "$(readlink -f "$(command -v kubectl)"):755=/bin/kubectl" .bazel/bin/examples/cpp/watch-client/watch-client:755=/bin/watch-client
