@@ -1,5 +1,6 @@
 #!/bin/bash
 # kind: cluster
+# takes: 5 min
 # Real clients against a real API server: which follows a renewed and a replaced token through which door, and whether
 # docs/clients.md says so. tools/client-matrix runs it for all clients.
 set -uo pipefail

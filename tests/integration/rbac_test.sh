@@ -1,5 +1,6 @@
 #!/bin/bash
 # kind: cluster
+# takes: 10 min
 # Each right that our manifests grant broker and webhook, and bootstrap the broker in a source, is needed: with any one verb
 # on any one resource taken away, something that they do fails, and the API server says that it was for the lack of that
 # right. And it grants the broker nothing in namespaces that it does not serve.

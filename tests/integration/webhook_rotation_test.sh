@@ -1,5 +1,6 @@
 #!/bin/bash
 # kind: cluster
+# takes: 7 min
 # The webhook's CA is rotated while pods are created. ROTATIONS=1000 for the long form.
 set -uo pipefail
 . tests/integration/lib.sh
