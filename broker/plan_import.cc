@@ -41,7 +41,7 @@ k8s::RemoteCluster ClusterOf(const Observed& observed) {
 }
 
 bool IsAlive(const Observed& observed) {
-  return observed.token && observed.token_age < observed.token->lifetime;
+  return observed.token && !observed.refused && observed.token_age < observed.token->lifetime;
 }
 
 absl::Duration RefreshAgeOf(const Observed& observed, const k8s::BoundToken& token) {
@@ -422,6 +422,8 @@ Plan PlanAfterSecretError(const Observed& observed, const absl::Status& error) {
   Plan plan = StartPlan(observed);
   const std::string& ns = observed.import.meta.namespace_name;
   if (error.code() == absl::StatusCode::kPermissionDenied) {
+    // What is there, unseen, is of the spec that was obeyed last.
+    if (!plan.status.expires_at.empty()) plan.status.observed_generation = observed.import.status.observed_generation;
     SetReady(plan, observed, false, "NamespaceNotServed",
              absl::StrCat("The broker has no right to Secrets in namespace ", ns, "; grant it: kubectl -n ", ns,
                           " create rolebinding service-account-import-controller-secrets",

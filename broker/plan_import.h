@@ -62,7 +62,8 @@ struct Observed {
   std::optional<HeldSecret> secret;
   std::optional<k8s::BoundToken> token;  // the one in `secret`, if it is well-formed
   absl::Duration token_age = absl::ZeroDuration();
-  absl::Time now;  // the wall clock, for conditions and times that people read
+  bool refused = false;  // its source does not accept the token
+  absl::Time now;        // the wall clock, for conditions and times that people read
 };
 
 struct Event {

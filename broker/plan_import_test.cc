@@ -369,6 +369,15 @@ TEST(PlanImportTest, ANamespaceWithoutRightsSaysTheCommand) {
   EXPECT_THAT(Ready(plan).message, HasSubstr("kubectl -n default create rolebinding"));
 }
 
+// When the right is back, the token of before is not taken for one of the new spec.
+TEST(PlanImportTest, WithoutARightToSecretsNoNewSpecIsObeyed) {
+  Observed observed = ReadyImport();
+  observed.import.meta.generation++;
+  const int64_t obeyed = observed.import.status.observed_generation;
+  observed.secret_access = absl::PermissionDeniedError("no");
+  EXPECT_EQ(PlanImport(observed).status.observed_generation, obeyed);
+}
+
 TEST(PlanImportTest, DeliveryBrokerKeepsNothingInTheSecret) {
   Observed observed = ReadyImport();
   observed.import.spec.delivery = k8s::Delivery::kBroker;

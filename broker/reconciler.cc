@@ -16,6 +16,8 @@ namespace {
 
 // How often a source is asked about a token whose account nobody may watch.
 constexpr absl::Duration kReviewInterval = absl::Minutes(1);
+// The CRD lets nobody ask for more.
+constexpr absl::Duration kMaxExpiration = absl::Hours(24);
 
 k8s::ObjectKey AccountOf(const k8s::ServiceAccountImport& import) {
   return {import.spec.namespace_name, import.spec.name};
@@ -25,14 +27,20 @@ std::string Text(const absl::Status& status) {
   return std::string(status.message());
 }
 
+// What was asked when the held token was requested: no more of its claims is believed. Of an earlier spec only the most
+// that it may have said is known.
+absl::Duration AskedLifetime(const Observed& observed) {
+  if (observed.is_source_credential) return absl::InfiniteDuration();
+  const k8s::ServiceAccountImport& import = observed.import;
+  return import.status.observed_generation == import.meta.generation ? import.spec.expiration : kMaxExpiration;
+}
+
 void ParseToken(Observed& observed) {
   const auto token = observed.secret->data.find(k8s::kTokenKey);
   if (token == observed.secret->data.end()) return;
   if (absl::StatusOr<k8s::BoundToken> parsed = k8s::ParseBoundToken(token->second); parsed.ok()) {
     observed.token = *std::move(parsed);
-    const absl::Duration asked =
-        observed.is_source_credential ? observed.token->lifetime : observed.import.spec.expiration;
-    observed.token->lifetime = std::min(observed.token->lifetime, asked);
+    observed.token->lifetime = std::min(observed.token->lifetime, AskedLifetime(observed));
   }
 }
 
@@ -42,14 +50,24 @@ bool WantsReview(const Observed& observed) {
   return observed.account.state == AccountView::State::kNotWatched && observed.import.spec.audiences.empty();
 }
 
+// Whether a text quotes the token's beginning, as it is or within anything in Base64. Long answers are cut, so the
+// whole need not be there.
+bool Quotes(absl::string_view text, absl::string_view token) {
+  constexpr size_t kEnough = 48;
+  if (absl::StrContains(text, token.substr(0, kEnough))) return true;
+  // Base64 takes three bytes at a time, so what stands before shifts it.
+  for (size_t shift = 0; shift < 3 && shift < token.size(); ++shift) {
+    if (absl::StrContains(text, absl::Base64Escape(token.substr(shift, kEnough)))) return true;
+  }
+  return false;
+}
+
 // An error that may be logged and shown. A webhook or a policy that refuses a Secret may quote it.
 absl::Status WithoutToken(const absl::Status& error, const std::map<std::string, k8s::SecretString>& data) {
   const auto token = data.find(k8s::kTokenKey);
   if (token == data.end() || error.ok()) return error;
   const absl::string_view text(token->second.Reveal().data(), token->second.size());
-  if (!absl::StrContains(error.message(), text) && !absl::StrContains(error.message(), absl::Base64Escape(text))) {
-    return error;
-  }
+  if (!Quotes(error.message(), text)) return error;
   return absl::Status(error.code(), "what it says is not repeated, because it quotes the token");
 }
 
@@ -237,7 +255,9 @@ void Reconciler::GatherSource(Observed& observed, const std::optional<Written>& 
   }
   if (!observed.token) return;
 
-  const bool received_here = written && written->token_id == observed.token->token_id;
+  // Old sources give tokens no id.
+  const bool received_here =
+      written && written->token_id == observed.token->token_id && written->token_issued_at == observed.token->issued_at;
   const absl::Duration now = deps_.clock.Monotonic();
   observed.token_age =
       k8s::TokenAge(*observed.token, received_here ? now - written->received_at : absl::InfiniteDuration(), server_now);
@@ -245,8 +265,7 @@ void Reconciler::GatherSource(Observed& observed, const std::optional<Written>& 
   if (!source.ok() || observed.source.state != SourceView::State::kReady || !WantsReview(observed)) return;
   if (written && now - written->reviewed_at < kReviewInterval) return;
   const absl::Status review = (*source)->Review(observed.token->token);
-  // A refused token is as good as dead: the TokenRequest that follows tells why.
-  if (absl::IsUnauthenticated(review)) observed.token_age = observed.token->lifetime;
+  observed.refused = absl::IsUnauthenticated(review);  // the TokenRequest that follows tells why
   if (review.ok()) UpdateWritten(observed.import, [&](Written& record) { record.reviewed_at = now; });
 }
 
@@ -271,6 +290,11 @@ Plan Reconciler::Mint(Observed& observed, absl::Duration lifetime) {
   deps_.metrics.CountTokenRequest(spec.cluster_name, token.status(), received - started);
   if (!token.ok()) {
     observed.source = deps_.sources.View(spec.cluster_name);
+    // Who refuses the broker too, or does not answer, has said nothing about the token.
+    if (absl::IsUnauthenticated(token.status()) || absl::IsUnavailable(token.status()) ||
+        absl::IsDeadlineExceeded(token.status())) {
+      observed.refused = false;
+    }
   } else {
     k8s::Audit("TokenIssued", {{"import", k8s::ToString(observed.import.meta.key())},
                                {"importUid", observed.import.meta.uid},
@@ -281,6 +305,7 @@ Plan Reconciler::Mint(Observed& observed, absl::Duration lifetime) {
                                {"rule", observed.is_source_credential ? "source-credential" : observed.policy.rule}});
     UpdateWritten(observed.import, [&](Written& record) {
       record.token_id = token->token_id;
+      record.token_issued_at = token->issued_at;
       record.received_at = record.reviewed_at = received;
     });
   }
@@ -338,9 +363,6 @@ absl::Status Reconciler::ApplySecret(const Observed& observed, const Plan& plan)
           k8s::kSecrets, observed.secret->meta.key(),
           k8s::JsonObject{{"metadata", k8s::JsonObject{{"uid", uid}}}, {"data", std::move(data)}});
     }
-    k8s::Audit("TokenRevoked", {{"import", k8s::ToString(meta.key())},
-                                {"importUid", meta.uid},
-                                {"tokenId", observed.token ? observed.token->token_id : ""}});
   } else {
     const k8s::ImportRef ref{.namespace_name = meta.namespace_name, .name = meta.name, .uid = meta.uid};
     const k8s::Json secret = k8s::BuildSecret(ref, plan.secret_data, uid);
@@ -349,6 +371,11 @@ absl::Status Reconciler::ApplySecret(const Observed& observed, const Plan& plan)
                           : deps_.target.Apply(k8s::kSecrets, secret, k8s::kFieldManager);
   }
   if (!written.ok()) return written.status();
+  if (plan.action == Plan::Action::kRevoke) {
+    k8s::Audit("TokenRevoked", {{"import", k8s::ToString(meta.key())},
+                                {"importUid", meta.uid},
+                                {"tokenId", observed.token ? observed.token->token_id : ""}});
+  }
   const std::string version = k8s::StringAt(*written, {"metadata", "resourceVersion"});
   // The token's id at once: should the status not be written, the token is not taken for another's.
   UpdateWritten(observed.import, [&](Written& record) {

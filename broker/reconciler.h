@@ -80,6 +80,7 @@ class Reconciler {
     std::string secret_version;
     bool secret_refused = false;  // the latest write of the Secret failed
     std::string token_id;
+    absl::Time token_issued_at = absl::InfinitePast();
     absl::Duration received_at = -absl::InfiniteDuration();  // monotonic: when that token came
     absl::Duration reviewed_at = -absl::InfiniteDuration();  // monotonic: when its source last accepted it
   };

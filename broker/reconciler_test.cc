@@ -40,6 +40,12 @@ class ReconcilerTest : public ReconcilerUnderTest {
     return *import;
   }
 
+  bool Holds(const k8s::ServiceAccountImport& import, const char* key) const {
+    const auto secret =
+        target_.Find(absl::StrCat("/api/v1/namespaces/team-a/secrets/", k8s::SecretName(kKey.name, import.meta.uid)));
+    return secret && k8s::ParseSecretData(*secret).contains(key);
+  }
+
   // Of the import's condition Ready, as it is written.
   k8s::Condition Ready() const {
     const auto import = k8s::ParseServiceAccountImport(*target_.Find(kImport));
@@ -110,6 +116,79 @@ TEST_F(ReconcilerTest, ARefusalThatQuotesTheTokenIsNotRepeated) {
   EXPECT_EQ(Ready().reason, "SecretWriteRefused");
   EXPECT_FALSE(quoted.empty());
   EXPECT_THAT(Ready().message, testing::Not(HasSubstr(quoted)));
+}
+
+// A long answer is cut, and what quotes the token may be in Base64 itself, at any offset.
+TEST_F(ReconcilerTest, NorIsOneThatQuotesItsBeginning) {
+  SetImport();
+  std::string quoted;
+  for (const absl::string_view before : {"", "a", "ab", "abc"}) {
+    target_.Respond("POST /api/v1/namespaces/team-a/secrets", [&](const k8s::HttpRequest& request) {
+      const std::string data = k8s::StringAt(*k8s::ParseJson(request.body.Reveal()), {"data", k8s::kTokenKey});
+      std::string token;
+      absl::Base64Unescape(data, &token);
+      quoted = before.empty() ? token : absl::Base64Escape(absl::StrCat(before, token));
+      k8s::HttpResponse response{.status = 403};
+      response.body = k8s::SecretString(boost::json::serialize(
+          k8s::JsonObject{{"kind", "Status"}, {"message", absl::StrCat("denied: ", quoted.substr(0, 80))}}));
+      return response;
+    });
+    reconciler_.Reconcile(kKey);
+    EXPECT_EQ(Ready().reason, "SecretWriteRefused");
+    EXPECT_THAT(Ready().message, testing::Not(HasSubstr(quoted.substr(10, 60))));
+  }
+}
+
+// The broker does not take the token that is still in the Secret for the one that it just received.
+TEST_F(ReconcilerTest, ARenewalThatWasNotStoredIsDoneAgainThoughTokensHaveNoIds) {
+  tokens_have_ids_ = false;
+  SetImport(JsonObject{{"audiences", JsonArray{"vault"}}});
+  reconciler_.Reconcile(kKey);
+  clock_.Advance(absl::Minutes(40));
+  target_.FailNext("PATCH /api/v1/namespaces/team-a/secrets/", 1, 503);
+  EXPECT_EQ(reconciler_.Reconcile(kKey).how, How::kBackOff);
+  EXPECT_EQ(tokens_, 2);
+  reconciler_.Reconcile(kKey);
+  EXPECT_EQ(tokens_, 3);
+}
+
+TEST_F(ReconcilerTest, AShorterLifeTakesNothingAwayWhileNoTokenCanBeHad) {
+  const JsonArray audiences{"vault"};
+  SetImport(JsonObject{{"audiences", audiences}});
+  reconciler_.Reconcile(kKey);
+  clock_.Advance(absl::Minutes(20));
+  mint_status_ = 500;
+  const auto& import = SetImport(JsonObject{{"audiences", audiences}, {"expirationSeconds", 600}});
+  reconciler_.Reconcile(kKey);
+  EXPECT_TRUE(Ready().status);
+  EXPECT_TRUE(Holds(import, k8s::kTokenKey));
+}
+
+// It refuses the broker as well, so its 401 says nothing about the token.
+TEST_F(ReconcilerTest, ASourceThatRefusesEverybodyTakesNothingAway) {
+  const auto& import = SetImport();
+  reconciler_.Reconcile(kKey);
+  clock_.Advance(absl::Seconds(61));
+  mint_status_ = 401;
+  reconciler_.Reconcile(kKey);
+  EXPECT_TRUE(Ready().status);
+  EXPECT_TRUE(Holds(import, k8s::kTokenKey));
+  mint_status_ = 403;
+  reconciler_.Reconcile(kKey);
+  EXPECT_FALSE(Holds(import, k8s::kTokenKey));
+}
+
+TEST_F(ReconcilerTest, TheAuditTellsOfARevocationOnceItIsWritten) {
+  SetImport();
+  reconciler_.Reconcile(kKey);
+  SetPolicy("[]");
+  target_.FailNext("PATCH /api/v1/namespaces/team-a/secrets/", 1, 409);
+  testing::internal::CaptureStdout();
+  reconciler_.Reconcile(kKey);
+  EXPECT_THAT(testing::internal::GetCapturedStdout(), testing::Not(HasSubstr("TokenRevoked")));
+  testing::internal::CaptureStdout();
+  reconciler_.Reconcile(kKey);
+  EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("TokenRevoked"));
 }
 
 TEST_F(ReconcilerTest, ASecretThatSomebodyMadeMeanwhileIsLeftAlone) {

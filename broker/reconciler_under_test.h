@@ -40,15 +40,17 @@ class ReconcilerUnderTest : public ::testing::Test {
       return {.status = absl::EndsWith(request.path, "/selfsubjectreviews") ? 401 : 403};
     }
     if (while_minting_) while_minting_();
+    if (mint_status_ != 201) return {.status = mint_status_};
     const k8s::Json asked = *k8s::ParseJson(request.body);
     const absl::Time now = clock_.Now();
-    const k8s::JsonObject claims{
+    k8s::JsonObject claims{
         {"iat", absl::ToUnixSeconds(now)},
         {"exp", absl::ToUnixSeconds(now + absl::Hours(1))},
-        {"jti", absl::StrCat(++tokens_)},
         {"sub", "system:serviceaccount:team-a:reader"},
         {"aud", k8s::ToJsonArray(k8s::StringsAt(asked, {"spec", "audiences"}))},
         {"kubernetes.io", k8s::JsonObject{{"serviceaccount", k8s::JsonObject{{"uid", "account-uid"}}}}}};
+    ++tokens_;
+    if (tokens_have_ids_) claims["jti"] = absl::StrCat(tokens_.load());
     const std::string token = absl::StrCat("e30.", absl::WebSafeBase64Escape(boost::json::serialize(claims)), ".c2ln");
     return {.status = 201,
             .content_type = "application/json",
@@ -59,6 +61,8 @@ class ReconcilerUnderTest : public ::testing::Test {
 
   std::atomic<int> tokens_ = 0;  // issued
   std::function<void()> while_minting_;
+  std::atomic<int> mint_status_ = 201;
+  std::atomic<bool> tokens_have_ids_ = true;
   k8s::FakeClock clock_;
   const std::unique_ptr<k8s::HttpServer> source_ =
       k8s::HttpServer::Start({.address = "127.0.0.1:0"}, [this](const k8s::ServerRequest& request) {
