@@ -26,7 +26,7 @@ std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
   CLI::App app{
       "Keeps a Secret with a short-lived, renewed credential for each ServiceAccountImport.\n"
       "In a pod it uses the pod's own account. Elsewhere it uses a kubeconfig: --target-context is the cluster whose\n"
-      "imports it serves, and every other context is a source of that name.\n\n"
+      "imports it serves, and every other context is a source of that name, if it is a DNS name.\n\n"
       "Example: mcsa-broker --target-context=cluster1 --metrics-address=127.0.0.1:8080\n",
       "mcsa-broker"};
   int64_t ca_propagation_seconds = absl::ToInt64Seconds(options.ca_propagation);

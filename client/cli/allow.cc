@@ -86,7 +86,8 @@ void TellOfNamespace(const State& state, const k8s::AccountScope& scope) {
                     state.fencing == k8s::Fencing::kFence ? " that the fence lets pass" : ""));
   for (const k8s::AccountScope& denied : state.trust.denied) {
     if (denied.namespace_name != scope.namespace_name) continue;
-    Note(absl::StrCat(ToString(denied), " stays denied; lift that with: kubemcsa allow ", ToString(denied)));
+    Note(absl::StrCat(ToString(denied), " stays denied; lift that with: kubemcsa allow ", ToString(denied),
+                      " --target-name=", state.trust.target_name));
   }
 }
 
@@ -150,9 +151,9 @@ int RunDeny(const Flags& flags) {
   return kExitOk;
 }
 
-std::shared_ptr<Flags> AddCommonFlags(CLI::App& command) {
+std::shared_ptr<Flags> AddCommonFlags(CLI::App& command, const char* account) {
   auto flags = std::make_shared<Flags>();
-  command.add_option("ACCOUNT", flags->account, "NAMESPACE/NAME")->required();
+  command.add_option("ACCOUNT", flags->account, account)->required();
   command.add_option("--target-name", flags->target_name, "name under which the target was bootstrapped")->required();
   AddFlags(command, flags->source, "source");
   return flags;
@@ -162,7 +163,7 @@ std::shared_ptr<Flags> AddCommonFlags(CLI::App& command) {
 
 void AddAllow(CLI::App& app, int& status) {
   CLI::App* command = app.add_subcommand("allow", "in a source: let a target's broker take tokens of an account");
-  auto flags = AddCommonFlags(*command);
+  auto flags = AddCommonFlags(*command, "NAMESPACE/NAME, or NAMESPACE for all accounts there");
   command->add_flag("--powerful", flags->powerful, "even though the account could take over the cluster");
   command->footer("Example: kubemcsa allow --powerful ops/backup --target-name=cluster1 --context=cluster2");
   command->callback([flags, &status] { status = RunAllow(*flags); });
@@ -170,7 +171,7 @@ void AddAllow(CLI::App& app, int& status) {
 
 void AddDeny(CLI::App& app, int& status) {
   CLI::App* command = app.add_subcommand("deny", "in a source: refuse a target's broker tokens of an account");
-  auto flags = AddCommonFlags(*command);
+  auto flags = AddCommonFlags(*command, "NAMESPACE/NAME");
   command->footer("Example: kubemcsa deny ops/backup --target-name=cluster1 --context=cluster2");
   command->callback([flags, &status] { status = RunDeny(*flags); });
 }

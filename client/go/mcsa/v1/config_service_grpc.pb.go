@@ -44,7 +44,8 @@ const (
 //	                   another audience, not bound to a pod, or its pod is gone.
 //	PERMISSION_DENIED  do not call again: this caller may not have that. A new pod may.
 //	INVALID_ARGUMENT   do not call again: the request is malformed.
-//	RESOURCE_EXHAUSTED call again with back-off: the caller has too many streams open.
+//	RESOURCE_EXHAUSTED call again with back-off, at another address if there is one: there are too many calls or streams,
+//	                   of this caller or of all.
 //	UNAVAILABLE        call again with back-off, at once at another address if there is one.
 //
 // What is wrong with one import never fails a call for several: it is an ImportError beside the others.
@@ -122,7 +123,8 @@ type ConfigService_WatchConfigsClient = grpc.ServerStreamingClient[WatchConfigsR
 //	                   another audience, not bound to a pod, or its pod is gone.
 //	PERMISSION_DENIED  do not call again: this caller may not have that. A new pod may.
 //	INVALID_ARGUMENT   do not call again: the request is malformed.
-//	RESOURCE_EXHAUSTED call again with back-off: the caller has too many streams open.
+//	RESOURCE_EXHAUSTED call again with back-off, at another address if there is one: there are too many calls or streams,
+//	                   of this caller or of all.
 //	UNAVAILABLE        call again with back-off, at once at another address if there is one.
 //
 // What is wrong with one import never fails a call for several: it is an ImportError beside the others.
