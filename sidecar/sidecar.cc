@@ -156,14 +156,13 @@ void Sidecar::StartStream() {
   StartBrokerStream(std::move(options), {.on_message =
                                              [this, wake_up](mcsa::v1::WatchConfigsResponse message) {
                                                std::lock_guard lock(mu_);
-                                               mail_.down.reset();
-                                               mail_.messages.push_back(std::move(message));
+                                               mail_.emplace_back(std::move(message));
                                                wake_up();
                                              },
                                          .on_down =
                                              [this, wake_up](absl::Status status) {
                                                std::lock_guard lock(mu_);
-                                               mail_.down = std::move(status);
+                                               mail_.emplace_back(std::move(status));
                                                wake_up();
                                              }});
 }
@@ -191,25 +190,39 @@ bool Sidecar::ReadMail() {
     std::lock_guard lock(mu_);
     std::swap(mail, mail_);
   }
-  for (const mcsa::v1::WatchConfigsResponse& message : mail.messages) {
-    if (!connection_.up) {
-      connection_ = {.up = true, .since = Now()};
-      logged_error_.clear();
-      Log(LogLevel::kInfo, "the stream to the broker is open", {{"broker", options_.broker}});
-    }
-    for (const mcsa::v1::ImportState& state : message.imports()) {
-      const auto view =
-          std::find_if(views_.begin(), views_.end(), [&](const ImportView& view) { return view.name == state.name(); });
-      if (view == views_.end()) continue;
-      if (const absl::Status status = ApplyMessage(*view, state, Now()); !status.ok()) {
-        Log(LogLevel::kWarn, "what the broker sent of an import cannot be used; what was known before is served",
-            {{"import", view->name}, {"error", std::string(status.message())}});
-      }
+  bool changed = false;
+  for (const auto& letter : mail) {
+    if (const auto* message = std::get_if<mcsa::v1::WatchConfigsResponse>(&letter)) {
+      Hear(*message);
+      changed = true;
+    } else if (HearOfTheEnd(std::get<absl::Status>(letter))) {
+      changed = true;
     }
   }
-  if (!mail.down) return true;
-  const std::string error(mail.down->message());
-  const bool changed = connection_.up || !mail.messages.empty() || error != connection_.error;
+  return changed;
+}
+
+void Sidecar::Hear(const mcsa::v1::WatchConfigsResponse& message) {
+  if (!connection_.up) {
+    connection_ = {.up = true, .since = Now()};
+    logged_error_.clear();
+    Log(LogLevel::kInfo, "the stream to the broker is open", {{"broker", options_.broker}});
+  }
+  for (const mcsa::v1::ImportState& state : message.imports()) {
+    const auto view =
+        std::find_if(views_.begin(), views_.end(), [&](const ImportView& view) { return view.name == state.name(); });
+    if (view == views_.end()) continue;
+    if (const absl::Status status = ApplyMessage(*view, state, Now()); !status.ok()) {
+      Log(LogLevel::kWarn, "what the broker sent of an import cannot be used; what was known before is served",
+          {{"import", view->name}, {"error", std::string(status.message())}});
+    }
+  }
+}
+
+// The end of a stream, or of a try to open one. Whether it changed what is to be served.
+bool Sidecar::HearOfTheEnd(const absl::Status& status) {
+  const std::string error(status.message());
+  const bool changed = connection_.up || error != connection_.error;
   if (connection_.up) {
     connection_ = {.up = false, .since = Now(), .error = error};
     for (ImportView& view : views_) ForgetStream(view);
@@ -219,7 +232,7 @@ bool Sidecar::ReadMail() {
   // A broker that is away says the same at every try.
   if (error != logged_error_) {
     Log(LogLevel::kWarn, "there is no stream to the broker; tokens are served to their ends, and it is tried again",
-        {{"code", absl::StatusCodeToString(mail.down->code())}, {"error", error}});
+        {{"code", absl::StatusCodeToString(status.code())}, {"error", error}});
     logged_error_ = error;
   }
   return changed;

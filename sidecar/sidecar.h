@@ -10,6 +10,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "k8s/api/clock.h"
@@ -34,16 +35,16 @@ class Sidecar {
   absl::Status Run(int stop_signals);
 
  private:
-  struct Mail {
-    std::vector<mcsa::v1::WatchConfigsResponse> messages;
-    std::optional<absl::Status> down;  // newer than the messages
-  };
+  // What streams said, and how they ended, in that order: what comes after an end is of another replica.
+  using Mail = std::vector<std::variant<mcsa::v1::WatchConfigsResponse, absl::Status>>;
 
   Instant Now() const { return {clock_.Now(), clock_.Monotonic()}; }
   void Prepare();
   void StartStream();
   void ReadMounts();
   bool ReadMail();
+  void Hear(const mcsa::v1::WatchConfigsResponse& message);
+  bool HearOfTheEnd(const absl::Status& status);
   void Publish();
   void WriteOut(absl::Duration now);
   std::vector<ConfigServer::Import> Serve(absl::Duration now) const;
