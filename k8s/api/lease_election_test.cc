@@ -44,6 +44,23 @@ class LeaseElectionTest : public testing::Test {
   std::atomic<int> begun_ = 0, ended_ = 0;  // terms, as candidates told of them
 };
 
+// By reconcilers, while it takes and renews the Lease.
+TEST_F(LeaseElectionTest, IsAskedAtAnyTime) {
+  const auto candidate = Candidate("a");
+  std::atomic<bool> over = false;
+  std::thread asker([&] {
+    while (!over) {
+      const bool leads = candidate->IsLeader();
+      EXPECT_GE(candidate->leader_generation(), leads ? 1 : 0);
+      std::this_thread::yield();
+    }
+  });
+  EXPECT_TRUE(Within(absl::Seconds(5), [&] { return Holder() == "a"; }));
+  std::this_thread::sleep_for(absl::ToChronoNanoseconds(3 * kTiming.retry_period));
+  over = true;
+  asker.join();
+}
+
 TEST_F(LeaseElectionTest, TheOnlyCandidateLeads) {
   const auto a = Candidate("a");
   EXPECT_TRUE(Within(absl::Seconds(5), [&] { return a->IsLeader(); }));

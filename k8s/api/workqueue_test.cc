@@ -119,7 +119,9 @@ TEST(WorkqueueTest, ShutDownWakesAllWaiters) {
 
 TEST(WorkqueueTest, ManyThreadsNeverShareAKey) {
   constexpr int kKeys = 20, kAdds = 5000;
-  Workqueue queue(SystemClock(), {.lane_limit = 3});
+  const absl::Duration backoff = absl::Milliseconds(1);
+  Workqueue queue(SystemClock(), {.lane_limit = 3, .min_backoff = backoff, .max_backoff = backoff});
+  std::atomic<int> failures = 100;
   std::vector<std::atomic<int>> in_work(kKeys);
   std::vector<std::thread> threads;
   for (int i = 0; i < 8; ++i) {
@@ -128,6 +130,11 @@ TEST(WorkqueueTest, ManyThreadsNeverShareAKey) {
         const int key = std::stoi(item->key.name);
         EXPECT_EQ(in_work[key]++, 0);
         --in_work[key];
+        if (failures-- > 0) {
+          queue.AddWithBackoff(item->key, item->lane, 0);
+        } else {
+          queue.Forget(item->key);
+        }
         queue.Done(item->key);
       }
     });
