@@ -78,10 +78,16 @@ bool IsOfAnOlderAccount(const Observed& observed) {
   return observed.account.state == AccountView::State::kPresent && observed.account.uid != observed.token->account_uid;
 }
 
-// Starts a plan whose status is the old one, brought up to this generation.
-Plan StartPlan(const Observed& observed) {
+// Starts a plan whose status is the old one: the spec of then stays the one that is obeyed.
+Plan KeepStatus(const Observed& observed) {
   Plan plan;
   plan.status = observed.import.status;
+  return plan;
+}
+
+// Starts a plan whose status is the old one, brought up to this generation.
+Plan StartPlan(const Observed& observed) {
+  Plan plan = KeepStatus(observed);
   plan.status.observed_generation = observed.import.meta.generation;
   return plan;
 }
@@ -154,8 +160,7 @@ Plan Withdraw(const Observed& observed, const std::string& reason, const std::st
 // The broker's own credential lives, but its source is of no use just now. Nobody but the broker reads that Secret, so
 // its Ready speaks of the source: the credential alone would keep it true for a month. Nothing is taken away.
 Plan SourceIsOut(const Observed& observed, const std::string& reason, const std::string& message) {
-  Plan plan = StartPlan(observed);
-  plan.status.observed_generation = observed.import.status.observed_generation;
+  Plan plan = KeepStatus(observed);
   const k8s::Condition* before = k8s::FindCondition(observed.import.status, kReady);
   const absl::Duration patience = kOutagePatience - observed.source.out_of_reach_for;
   if (before != nullptr && before->status && reason == kSourceUnreachable && patience > absl::ZeroDuration()) {
@@ -181,8 +186,7 @@ Plan Unavailable(const Observed& observed, const std::string& reason, const std:
       (observed.source.state != SourceView::State::kReady || reason == kSourceCredentialInvalid)) {
     return SourceIsOut(observed, reason, message);
   }
-  Plan plan = StartPlan(observed);
-  plan.status.observed_generation = observed.import.status.observed_generation;
+  Plan plan = KeepStatus(observed);
   // The condition stays true meanwhile, so nothing else would call somebody before the token ends.
   if (const k8s::Condition* before = k8s::FindCondition(observed.import.status, kReady);
       before == nullptr || !absl::StartsWith(before->message, kRenewalWaits)) {
@@ -362,18 +366,22 @@ Plan PlanAfterMint(const Observed& observed, const absl::StatusOr<k8s::BoundToke
         break;
       case absl::StatusCode::kUnauthenticated:
       case absl::StatusCode::kUnavailable:
-      case absl::StatusCode::kDeadlineExceeded:
+      case absl::StatusCode::kDeadlineExceeded: {
+        // Who refuses the broker too, or does not answer, has said nothing about the token.
+        Observed unjudged = observed;
+        unjudged.refused = false;
         if (observed.source.state != SourceView::State::kReady) {
-          plan = PlanWithoutSource(observed);
+          plan = PlanWithoutSource(unjudged);
         } else if (absl::IsUnauthenticated(minted.status())) {
-          plan = Unavailable(observed, kSourceCredentialInvalid,
+          plan = Unavailable(unjudged, kSourceCredentialInvalid,
                              absl::StrCat("Cluster ", import.spec.cluster_name,
                                           " does not accept the broker's credential; ", NewCredentialOf(observed)));
         } else {
           plan =
-              Unavailable(observed, kSourceUnreachable, absl::StrCat("TokenRequest for ", account, " failed: ", error));
+              Unavailable(unjudged, kSourceUnreachable, absl::StrCat("TokenRequest for ", account, " failed: ", error));
         }
         break;
+      }
       default:
         plan =
             Unavailable(observed, "TokenRequestFailed", absl::StrCat("TokenRequest for ", account, " failed: ", error));
@@ -419,11 +427,10 @@ bool IsDecidedAgainst(const std::string& reason) {
 }
 
 Plan PlanAfterSecretError(const Observed& observed, const absl::Status& error) {
-  Plan plan = StartPlan(observed);
+  // What is there, unseen, is of the spec that was obeyed last.
+  Plan plan = observed.import.status.expires_at.empty() ? StartPlan(observed) : KeepStatus(observed);
   const std::string& ns = observed.import.meta.namespace_name;
   if (error.code() == absl::StatusCode::kPermissionDenied) {
-    // What is there, unseen, is of the spec that was obeyed last.
-    if (!plan.status.expires_at.empty()) plan.status.observed_generation = observed.import.status.observed_generation;
     SetReady(plan, observed, false, "NamespaceNotServed",
              absl::StrCat("The broker has no right to Secrets in namespace ", ns, "; grant it: kubectl -n ", ns,
                           " create rolebinding service-account-import-controller-secrets",
@@ -439,8 +446,7 @@ Plan PlanAfterSecretError(const Observed& observed, const absl::Status& error) {
 
 Plan PlanAfterWriteError(const Observed& observed, Plan::Action action, const absl::Status& error) {
   if (LacksRight(error)) return PlanAfterSecretError(observed, error);
-  Plan plan;
-  plan.status = observed.import.status;
+  Plan plan = KeepStatus(observed);
   if (absl::IsPermissionDenied(error) || absl::IsInvalidArgument(error)) {
     const std::string reason = "SecretWriteRefused";
     const k8s::ObjectMeta& meta = observed.import.meta;

@@ -378,6 +378,17 @@ TEST(PlanImportTest, WithoutARightToSecretsNoNewSpecIsObeyed) {
   EXPECT_EQ(PlanImport(observed).status.observed_generation, obeyed);
 }
 
+TEST(PlanAfterMintTest, ARefusedTokenGoesUnlessTheBrokerIsRefusedToo) {
+  Observed observed = ReadyImport();
+  observed.refused = true;
+  EXPECT_EQ(PlanImport(observed).action, Plan::Action::kMint);
+  EXPECT_EQ(PlanAfterMint(observed, absl::PermissionDeniedError("no")).action, Plan::Action::kRevoke);
+  for (const absl::Status& status :
+       {absl::UnauthenticatedError("no"), absl::UnavailableError("no"), absl::DeadlineExceededError("no")}) {
+    EXPECT_EQ(PlanAfterMint(observed, status).action, Plan::Action::kNone);
+  }
+}
+
 TEST(PlanImportTest, DeliveryBrokerKeepsNothingInTheSecret) {
   Observed observed = ReadyImport();
   observed.import.spec.delivery = k8s::Delivery::kBroker;

@@ -290,11 +290,6 @@ Plan Reconciler::Mint(Observed& observed, absl::Duration lifetime) {
   deps_.metrics.CountTokenRequest(spec.cluster_name, token.status(), received - started);
   if (!token.ok()) {
     observed.source = deps_.sources.View(spec.cluster_name);
-    // Who refuses the broker too, or does not answer, has said nothing about the token.
-    if (absl::IsUnauthenticated(token.status()) || absl::IsUnavailable(token.status()) ||
-        absl::IsDeadlineExceeded(token.status())) {
-      observed.refused = false;
-    }
   } else {
     k8s::Audit("TokenIssued", {{"import", k8s::ToString(observed.import.meta.key())},
                                {"importUid", observed.import.meta.uid},
